@@ -1,0 +1,197 @@
+//! Signing, for the issuer.
+
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+use ed25519_compact::{KeyPair, SecretKey, Seed};
+
+use crate::base64url;
+use crate::claims::AccessClaims;
+use crate::json::write_string;
+use crate::jws::ACCESS_TOKEN_TYPE;
+use crate::kid::{Kid, thumbprint};
+use crate::limits::FEED_LIFE_SECS;
+use crate::revocations::{FEED_TYPE, RevocationDocument, VERSION};
+use crate::time::UnixTime;
+
+/// A private key with all that can be computed once: signing costs one signature and no
+/// derivation. It is wiped when dropped.
+pub struct SigningKey {
+    secret: SecretKey,
+    public_key: [u8; 32],
+    kid: Kid,
+    /// The encoded header of access tokens with the dot behind it.
+    token_header: String,
+    /// The encoded header of revocation documents with the dot behind it.
+    feed_header: String,
+}
+
+impl SigningKey {
+    /// The key that RFC 8032 §5.1.5 derives from 32 secret random bytes. `None` for all
+    /// zeros, which is memory nobody has filled.
+    pub fn from_seed(seed: &[u8; 32]) -> Option<Self> {
+        let pair = KeyPair::try_from_seed(Seed::new(*seed)).ok()?;
+        let public_key = *pair.pk;
+        let kid = thumbprint(&public_key);
+        Some(Self {
+            token_header: encoded_header(ACCESS_TOKEN_TYPE, &kid),
+            feed_header: encoded_header(FEED_TYPE, &kid),
+            secret: pair.sk,
+            public_key,
+            kid,
+        })
+    }
+
+    /// The 32 bytes of RFC 8032 §5.1.2.
+    pub fn public_key(&self) -> &[u8; 32] {
+        &self.public_key
+    }
+
+    /// The thumbprint of the public key.
+    pub fn kid(&self) -> &Kid {
+        &self.kid
+    }
+
+    /// An access token with these claims.
+    pub fn sign_access_token(&self, claims: &AccessClaims) -> String {
+        self.sign(&self.token_header, &claims_json(claims))
+    }
+
+    /// A revocation document, valid for 60 s after the instant it describes.
+    pub fn sign_revocations(&self, document: &RevocationDocument) -> String {
+        self.sign(&self.feed_header, &document_json(document))
+    }
+
+    fn sign(&self, header: &str, payload: &str) -> String {
+        let mut jws = String::with_capacity(header.len() + payload.len() / 3 * 4 + ROOM);
+        jws.push_str(header);
+        base64url::encode_into(payload.as_bytes(), &mut jws);
+        let signature = self.secret.sign(&jws, None);
+        jws.push('.');
+        base64url::encode_into(&*signature, &mut jws);
+        jws
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+fn encoded_header(typ: &str, kid: &Kid) -> String {
+    let mut json = Json::new();
+    json.text("alg", "EdDSA");
+    json.text("typ", typ);
+    json.text("kid", kid.as_str());
+    let mut header = base64url::encode(json.finish().as_bytes());
+    header.push('.');
+    header
+}
+
+fn claims_json(claims: &AccessClaims) -> String {
+    let mut json = Json::new();
+    json.text("iss", &claims.iss);
+    json.text("sub", &claims.sub);
+    match claims.aud.as_slice() {
+        [audience] => json.text("aud", audience),
+        audiences => json.texts("aud", audiences),
+    }
+    json.integer("exp", Some(claims.exp.as_secs()));
+    json.integer("nbf", claims.nbf.map(UnixTime::as_secs));
+    json.integer("iat", Some(claims.iat.as_secs()));
+    json.text("jti", &claims.jti);
+    json.text("sid", &claims.sid);
+    if let Some(email) = &claims.email {
+        json.text("email", email);
+    }
+    if let Some(verified) = claims.email_verified {
+        json.raw("email_verified", if verified { "true" } else { "false" });
+    }
+    if let Some(role) = &claims.role {
+        json.text("role", role);
+    }
+    json.finish()
+}
+
+fn document_json(document: &RevocationDocument) -> String {
+    let mut document = document.clone();
+    document.normalise();
+    let records = document
+        .subs
+        .iter()
+        .map(|(prefix, secs)| (prefix, secs.to_be_bytes()));
+    let subs: alloc::vec::Vec<u8> = records
+        .flat_map(|(prefix, secs)| prefix.iter().copied().chain(secs))
+        .collect();
+    let mut json = Json::new();
+    json.integer("v", Some(VERSION));
+    json.text("iss", &document.iss);
+    json.integer("epoch", Some(document.epoch));
+    json.integer("seq", Some(document.seq));
+    json.integer("asOf", Some(document.as_of.as_secs()));
+    json.integer("iat", Some(document.iat.as_secs()));
+    json.integer(
+        "exp",
+        Some(document.as_of.plus_secs(FEED_LIFE_SECS).as_secs()),
+    );
+    json.texts("denyKids", document.deny_kids.iter().map(Kid::as_str));
+    json.text("sids", &base64url::encode(document.sids.as_flattened()));
+    json.text("subs", &base64url::encode(&subs));
+    json.integer(
+        "rejectBefore",
+        document.reject_before.map(UnixTime::as_secs),
+    );
+    json.integer("base", document.base);
+    json.finish()
+}
+
+/// Writes one JSON object.
+struct Json(String);
+
+impl Json {
+    fn new() -> Self {
+        Self(String::from("{"))
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        write_string(value, &mut self.0);
+    }
+
+    fn texts(&mut self, name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.name(name);
+        self.0.push('[');
+        for (i, value) in values.into_iter().enumerate() {
+            self.0.push_str(if i == 0 { "" } else { "," });
+            write_string(value.as_ref(), &mut self.0);
+        }
+        self.0.push(']');
+    }
+
+    fn integer(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.name(name);
+            write!(self.0, "{value}").expect("writing to a String cannot fail");
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push_str(if self.0.len() == 1 { "" } else { "," });
+        write_string(name, &mut self.0);
+        self.0.push(':');
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+/// Room for rounding and for a dot and a signature of 86 characters.
+const ROOM: usize = 4 + 1 + 86;

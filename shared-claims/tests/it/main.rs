@@ -1,0 +1,12 @@
+//! Tests of what the crate does, through nothing but its public API.
+
+mod conformance;
+mod differential;
+mod feed_cache;
+mod forge;
+mod key_cache;
+mod random;
+mod revocations;
+mod robustness;
+mod sign;
+mod verifier;
