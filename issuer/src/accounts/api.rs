@@ -1,0 +1,226 @@
+//! `/api/v1/auth`: register, login, me.
+
+use std::sync::Arc;
+
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use time::OffsetDateTime;
+
+use super::login::{LoginAttempt, LoginError};
+use super::model::{Email, Password, User};
+use super::password::HashError;
+use super::register::{RegisterError, Registrant};
+use super::{load_me, login, register};
+use crate::app::App;
+use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
+use crate::http::tags::Tag;
+use crate::http::{Body, Caller, RequestInfo};
+
+/// Accounts.
+#[derive(Debug)]
+pub struct AccountsApi {
+    /// The issuer.
+    pub app: Arc<App>,
+}
+
+#[derive(Object)]
+#[oai(rename = "RegisterRequest", deny_unknown_fields)]
+struct RegisterRequest {
+    /// What to sign in with; trimmed and lower-cased.
+    #[oai(validator(min_length = 3, max_length = 254))]
+    email: String,
+    /// 8 to 128 characters; no other rule.
+    #[oai(validator(min_length = 8, max_length = 128))]
+    password: String,
+    /// What to be called.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: Option<String>,
+}
+
+#[derive(Object)]
+#[oai(rename = "LoginRequest", rename_all = "camelCase", deny_unknown_fields)]
+struct LoginRequest {
+    #[oai(validator(max_length = 254))]
+    email: String,
+    #[oai(validator(max_length = 128))]
+    password: String,
+    /// The app's name for this device; a new sign-in with it replaces the old session.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    device_id: Option<String>,
+    /// What this device is called in the list of sessions.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    device_name: Option<String>,
+}
+
+/// A user.
+#[derive(Debug, Object)]
+#[oai(rename = "User", rename_all = "camelCase")]
+struct UserView {
+    id: String,
+    email: String,
+    name: Option<String>,
+    /// `user` or `admin`.
+    role: String,
+    email_verified: bool,
+    created_at: OffsetDateTime,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            role: user.role,
+            email_verified: user.email_verified,
+            created_at: user.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "UserAnswer")]
+struct UserAnswer {
+    user: UserView,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "LoginAnswer", rename_all = "camelCase")]
+struct LoginAnswer {
+    user: UserView,
+    /// Signed, checked anywhere, short-lived.
+    access_token: String,
+    /// Opaque, single use.
+    refresh_token: String,
+    /// Life of the access token in seconds.
+    expires_in: i32,
+    /// Always `Bearer`.
+    token_type: String,
+}
+
+#[derive(Debug, ApiResponse)]
+enum Registered {
+    /// The account has been made.
+    #[oai(status = 201)]
+    Created(Json<UserAnswer>),
+}
+
+#[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::Accounts")]
+impl AccountsApi {
+    /// Register
+    #[oai(path = "/register", method = "post", operation_id = "register")]
+    async fn register(
+        &self,
+        request: RequestInfo,
+        body: Body<RegisterRequest>,
+    ) -> Result<Registered, Refusal<Registering>> {
+        let registrant = body.0.check()?;
+        let user = register::register(&self.app, registrant, &request).await?;
+        Ok(Registered::Created(Json(UserAnswer { user: user.into() })))
+    }
+
+    /// Log in
+    #[oai(path = "/login", method = "post", operation_id = "login")]
+    async fn login(
+        &self,
+        request: RequestInfo,
+        body: Body<LoginRequest>,
+    ) -> Result<Json<LoginAnswer>, Refusal<SignedIn>> {
+        let (user, tokens) = login::login(&self.app, body.0.into_attempt(), &request).await?;
+        Ok(Json(LoginAnswer {
+            user: user.into(),
+            access_token: tokens.access_token.expose().into(),
+            refresh_token: tokens.refresh_token.expose().into(),
+            expires_in: tokens.expires_in_secs,
+            token_type: "Bearer".into(),
+        }))
+    }
+
+    /// Read the signed-in user
+    #[oai(path = "/me", method = "get", operation_id = "readMe")]
+    async fn read_me(&self, caller: Caller) -> Result<Json<UserAnswer>, Refusal<SignedIn>> {
+        let user = load_me::load_me(&self.app, &caller).await?;
+        let user = user.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
+        Ok(Json(UserAnswer { user: user.into() }))
+    }
+}
+
+impl RegisterRequest {
+    fn check(self) -> Result<Registrant, Problem> {
+        let (email, password) = (Email::parse(&self.email), Password::parse(&self.password));
+        match (email, password) {
+            (Some(email), Some(password)) => Ok(Registrant {
+                email,
+                password,
+                name: self.name,
+            }),
+            (email, password) => {
+                let mut errors = Vec::new();
+                if email.is_none() {
+                    errors.push(FieldError::new(
+                        "email",
+                        "must be an e-mail address such as name@example.com",
+                    ));
+                }
+                if password.is_none() {
+                    errors.push(FieldError::new(
+                        "password",
+                        "must be a string of 8 to 128 characters",
+                    ));
+                }
+                Err(Problem::validation(errors))
+            }
+        }
+    }
+}
+
+impl LoginRequest {
+    fn into_attempt(self) -> LoginAttempt {
+        LoginAttempt {
+            email: Email::parse(&self.email),
+            password: Password::parse(&self.password),
+            device_id: self.device_id,
+            device_name: self.device_name,
+        }
+    }
+}
+
+/// Refusals of registration.
+struct Registering;
+impl Statuses for Registering {
+    const EXTRA: &'static [u16] = &[403, 409];
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed => {
+                Self::with_detail(ProblemCode::Forbidden, "Registration is closed.")
+            }
+            RegisterError::EmailTaken => Self::new(ProblemCode::EmailTaken),
+            RegisterError::Hash(error) => error.into(),
+            RegisterError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::new(ProblemCode::InvalidCredentials),
+            LoginError::RateLimited { retry_after_secs } => Self::rate_limited(retry_after_secs),
+            LoginError::Hash(error) => error.into(),
+            LoginError::NoSigningKey => Self::new(ProblemCode::Unavailable),
+            LoginError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<HashError> for Problem {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::new(ProblemCode::Unavailable),
+            HashError::Failed => Self::new(ProblemCode::Internal),
+        }
+    }
+}

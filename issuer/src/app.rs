@@ -1,0 +1,93 @@
+//! Everything a request may need, made once at the start.
+
+use std::sync::Arc;
+
+use shared_claims::{Policy, Verifier};
+
+use crate::accounts::{KnownClients, PasswordHasher};
+use crate::clock::Clock;
+use crate::config::{Config, Mode};
+use crate::db::Db;
+use crate::http::rate_limit::RateLimiter;
+use crate::ids::Entropy;
+use crate::metrics::Metrics;
+use crate::revocations::Feed;
+use crate::secret::{DerivedKey, Purpose};
+use crate::sessions::RefreshTokens;
+use crate::signing_keys::{KeyRing, MasterKeys};
+
+/// The running issuer: configuration, database, clock, randomness, keys.
+#[derive(Debug)]
+pub struct App {
+    /// What the operator set.
+    pub config: Config,
+    /// The pool.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// The master key and, during a change, the one before.
+    pub master_keys: MasterKeys,
+    /// Signing and published keys, in memory.
+    pub keys: KeyRing,
+    /// Checks access tokens.
+    pub verifier: Verifier,
+    /// Makes and reads refresh tokens.
+    pub refresh_tokens: RefreshTokens,
+    /// The revocation feed, in memory.
+    pub feed: Feed,
+    /// Argon2id on a bounded pool.
+    pub hasher: PasswordHasher,
+    /// Who signed in before.
+    pub known_clients: KnownClients,
+    /// Budgets of callers.
+    pub limiter: RateLimiter,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Names addresses without storing them.
+    pub digests: DerivedKey,
+}
+
+impl App {
+    /// Puts the parts together; nothing is read from the database yet.
+    pub fn new(
+        config: Config,
+        db: Db,
+        clock: Clock,
+        entropy: Entropy,
+        master_keys: MasterKeys,
+    ) -> Arc<Self> {
+        let policy = Policy::new(
+            config.tokens.issuer.as_str(),
+            config.tokens.audience.as_str(),
+        );
+        let digests = master_keys.current().derive(Purpose::AddressDigests);
+        Arc::new(Self {
+            limiter: RateLimiter::new(config.limits.scale_thousandths),
+            metrics: Metrics::new(),
+            hasher: PasswordHasher::start(),
+            known_clients: KnownClients::default(),
+            keys: KeyRing::default(),
+            feed: Feed::default(),
+            verifier: Verifier::new(policy),
+            refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
+            config,
+            db,
+            clock,
+            entropy,
+            master_keys,
+            digests,
+        })
+    }
+
+    /// Whether budgets are off: in development everybody is on this machine.
+    pub fn is_unlimited(&self) -> bool {
+        self.config.mode == Mode::Development
+    }
+
+    /// A digest that names an e-mail address without holding it.
+    pub fn address_digest(&self, email: &str) -> [u8; 32] {
+        self.digests.mac(&[b"email:", email.as_bytes()])
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line.
+
+mod keys;
+mod migrate;
+mod openapi;
+mod serve;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Mode, Source};
+use crate::telemetry;
+
+/// Signs people in and keeps their credits.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the issuer
+    Serve {
+        /// Development: loopback only, generated secrets, an embedded PostgreSQL
+        #[arg(long)]
+        dev: bool,
+    },
+    /// Make the database roles and apply the migrations that are missing
+    Migrate,
+    /// Look at and change the signing keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(variable("RUST_LOG").as_deref());
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve { dev } => {
+                serve::serve(read(if dev {
+                    Mode::Development
+                } else {
+                    Mode::Production
+                })?)
+                .await
+            }
+            Command::Migrate => migrate::run(read(Mode::Development)?).await,
+            Command::Keys { command } => keys::run(read(Mode::Development)?, command).await,
+            Command::Openapi => openapi::run(read(Mode::Development)?),
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+fn read(mode: Mode) -> Result<Config, String> {
+    Config::read(&mut Source::new(&variable), mode).map_err(|error: ConfigError| error.to_string())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the last words of a program that could not do its work"
+)]
+fn fail(message: &str) -> ExitCode {
+    eprintln!("tollgate: {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,170 @@
+//! From configuration to a running app: database, roles, schema, master key.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Mode};
+use crate::db::embedded::{Durability, EmbeddedPostgres, Logins, Options};
+use crate::db::{self, Db};
+use crate::ids::Entropy;
+use crate::secret::{MasterKey, SecretText};
+use crate::signing_keys::check_master_key;
+
+/// How the database is reached.
+pub struct Database {
+    /// The issuer's login.
+    pub url: SecretText,
+    /// The login that may migrate.
+    pub owner_url: SecretText,
+}
+
+impl From<&Logins> for Database {
+    fn from(logins: &Logins) -> Self {
+        Self {
+            url: logins.issuer.clone(),
+            owner_url: logins.owner.clone(),
+        }
+    }
+}
+
+/// The database that the configuration names; `None` when it leaves the choice to us.
+pub fn configured_database(config: &Config) -> Option<Database> {
+    let url = config.database.url.clone()?;
+    let owner_url = config
+        .database
+        .owner_url
+        .clone()
+        .unwrap_or_else(|| url.clone());
+    Some(Database { url, owner_url })
+}
+
+/// Starts the embedded server of `serve --dev`.
+pub async fn start_embedded(config: &Config) -> Result<EmbeddedPostgres, String> {
+    let options = Options {
+        binaries: config.database.embedded_binaries.clone(),
+        search_path: super::variable("PATH").map(OsString::from),
+        durability: Durability::Safe,
+    };
+    EmbeddedPostgres::start(&config.data_dir, options)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// The database of every other subcommand: configured, or embedded in a running `serve`.
+pub async fn attach_database(config: &Config) -> Result<Database, String> {
+    if let Some(database) = configured_database(config) {
+        return Ok(database);
+    }
+    match EmbeddedPostgres::attach(&config.data_dir).await {
+        Ok(Some(logins)) => Ok(Database::from(&logins)),
+        Ok(None) => Err(format!(
+            "no database: set DATABASE_URL, or start `tollgate serve --dev` with its data in {}",
+            config.data_dir.display()
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Connects, brings the schema up to date where this login may, and checks the master key.
+pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, String> {
+    let step_down = prepare_schema(database).await?;
+    let db = Db::open(&database.url, config.database.max_connections, step_down)
+        .map_err(|error| error.to_string())?;
+    let master_key = match &config.master_key {
+        Some(key) => key.clone(),
+        None => generated_master_key(&config)?,
+    };
+    let previous = config.master_key_previous.clone();
+    let master_keys = check_master_key(&db, master_key, previous)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(App::new(
+        config,
+        db,
+        Clock::System,
+        Entropy::system(),
+        master_keys,
+    ))
+}
+
+/// Applies what is missing, or waits until somebody who may has done so. Says whether the
+/// issuer's login has more rights than it should and must step down to `tollgate_app`.
+async fn prepare_schema(database: &Database) -> Result<bool, String> {
+    let words = |error: db::DbError| error.to_string();
+    let mut owner = connect_patiently(&database.owner_url).await?;
+    if db::privileges(&mut owner).await.map_err(words)?.may_migrate {
+        let applied = db::migrate(&mut owner)
+            .await
+            .map_err(|error| error.to_string())?;
+        if !applied.is_empty() {
+            tracing::info!(?applied, "applied migrations");
+        }
+    } else if !db::schema_is_current(&mut owner).await.map_err(words)? {
+        return Err("the database's schema is not this version's: run `tollgate migrate` with DATABASE_OWNER_URL".into());
+    }
+    let mut issuer = connect_patiently(&database.url).await?;
+    let privileges = db::privileges(&mut issuer).await.map_err(words)?;
+    if !privileges.may_act_as_app {
+        return Err("the login in DATABASE_URL is not a member of tollgate_app: `grant tollgate_app to <login>`".into());
+    }
+    if !privileges.is_plain_app {
+        tracing::warn!(
+            "the login in DATABASE_URL has more rights than the issuer needs: every connection steps down to \
+             tollgate_app. Better give it a login of its own and set DATABASE_OWNER_URL for migrations"
+        );
+    }
+    Ok(!privileges.is_plain_app)
+}
+
+/// A server that is just starting is waited for, one that is not there is reported.
+async fn connect_patiently(url: &SecretText) -> Result<sqlx::PgConnection, String> {
+    let mut last = String::new();
+    for _ in 0..CONNECT_ATTEMPTS {
+        match db::connect(url).await {
+            Ok(connection) => return Ok(connection),
+            Err(error @ db::DbError::Unavailable(_)) => last = error.to_string(),
+            Err(error) => return Err(format!("cannot connect to the database: {error}")),
+        }
+        tokio::time::sleep(CONNECT_PAUSE).await;
+    }
+    Err(format!("cannot connect to the database: {last}"))
+}
+
+/// The master key of a development data directory, made at the first start.
+fn generated_master_key(config: &Config) -> Result<MasterKey, String> {
+    if config.mode == Mode::Production {
+        return Err("MASTER_KEY is required".into());
+    }
+    let path = config.data_dir.join("master-key");
+    let told = |error: std::io::Error| format!("cannot use {}: {error}", path.display());
+    if !path.exists() {
+        let key = MasterKey::from_bytes(Entropy::system().bytes());
+        write_private(&path, key.to_base64().as_bytes()).map_err(told)?;
+    }
+    let text = fs::read_to_string(&path).map_err(told)?;
+    MasterKey::from_base64(text.trim())
+        .ok_or_else(|| format!("{} does not hold a master key", path.display()))
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+const CONNECT_ATTEMPTS: u32 = 20;
+const CONNECT_PAUSE: Duration = Duration::from_millis(500);

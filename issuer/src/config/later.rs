@@ -1,0 +1,28 @@
+//! Variables that later versions read.
+
+use super::Source;
+
+/// Those that are set although they have no effect yet; the operator is told.
+pub(super) fn read(source: &mut Source<'_>) -> Vec<&'static str> {
+    let is_set = [
+        ("REDIS_URL", source.text("REDIS_URL").is_some()),
+        ("REDIS_HOST", source.text("REDIS_HOST").is_some()),
+        ("REDIS_PORT", source.text("REDIS_PORT").is_some()),
+        ("REDIS_PASSWORD", source.text("REDIS_PASSWORD").is_some()),
+        (
+            "STRIPE_SECRET_KEY",
+            source.text("STRIPE_SECRET_KEY").is_some(),
+        ),
+        (
+            "STRIPE_WEBHOOK_SECRET",
+            source.text("STRIPE_WEBHOOK_SECRET").is_some(),
+        ),
+        ("STRIPE_API_BASE", source.text("STRIPE_API_BASE").is_some()),
+        ("MAIL_FROM", source.text("MAIL_FROM").is_some()),
+    ];
+    is_set
+        .into_iter()
+        .filter(|(_, is_set)| *is_set)
+        .map(|(name, _)| name)
+        .collect()
+}

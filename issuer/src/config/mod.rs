@@ -1,0 +1,229 @@
+//! Configuration, read once at the start.
+//!
+//! Each concern has a file; each field names its variable. Whatever is wrong is collected,
+//! so that one start reports every bad variable at once.
+
+mod credits;
+mod database;
+mod http;
+mod later;
+mod limits;
+mod mail;
+mod source;
+mod tokens;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use credits::CreditsConfig;
+pub use database::DatabaseConfig;
+pub use http::{AddressRange, HttpConfig};
+pub use limits::{LimitsConfig, Registration};
+pub use source::{Source, VariableProblem};
+pub use tokens::TokenConfig;
+
+use crate::secret::MasterKey;
+
+/// Everything an operator can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Development or production.
+    pub mode: Mode,
+    /// Where the embedded PostgreSQL and generated secrets live: `TOLLGATE_DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// How the database is reached.
+    pub database: DatabaseConfig,
+    /// `MASTER_KEY`; none in development means: generate one into the data directory.
+    pub master_key: Option<MasterKey>,
+    /// `MASTER_KEY_PREVIOUS`: still accepted for decryption and refresh after a change.
+    pub master_key_previous: Option<MasterKey>,
+    /// Addresses, origins and proxies.
+    pub http: HttpConfig,
+    /// Tokens and their keys.
+    pub tokens: TokenConfig,
+    /// Bonus and free credits.
+    pub credits: CreditsConfig,
+    /// Rate limits and registration.
+    pub limits: LimitsConfig,
+    /// Variables that are set and have no effect in this version.
+    pub without_effect: Vec<&'static str>,
+}
+
+/// How the program was started. Development is entered by `--dev` only, never by a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `tollgate serve --dev`: loopback only, secrets generated, an embedded PostgreSQL.
+    Development,
+    /// Everything else: nothing is guessed.
+    Production,
+}
+
+impl Config {
+    /// Reads every variable.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists every variable that is missing or wrong.
+    pub fn read(source: &mut Source<'_>, mode: Mode) -> Result<Self, ConfigError> {
+        let data_dir = source
+            .text("TOLLGATE_DATA_DIR")
+            .unwrap_or_else(|| ".tollgate".into());
+        let http = HttpConfig::read(source, mode);
+        let config = Self {
+            mode,
+            data_dir: data_dir.into(),
+            database: DatabaseConfig::read(source, mode),
+            master_key: read_master_key(source, "MASTER_KEY", mode == Mode::Production),
+            master_key_previous: read_master_key(source, "MASTER_KEY_PREVIOUS", false),
+            tokens: TokenConfig::read(source, &http),
+            http,
+            credits: CreditsConfig::read(source),
+            limits: LimitsConfig::read(source),
+            without_effect: later::read(source),
+        };
+        mail::refuse_until_available(source);
+        source.finish().map(|()| config)
+    }
+}
+
+fn read_master_key(
+    source: &mut Source<'_>,
+    name: &'static str,
+    required: bool,
+) -> Option<MasterKey> {
+    let Some(text) = source.secret(name) else {
+        if required {
+            source.problem(name, "is required: 32 random bytes in base64, for example from `openssl rand -base64 32`");
+        }
+        return None;
+    };
+    let key = MasterKey::from_base64(text.expose());
+    if key.is_none() {
+        source.problem(name, "must be exactly 32 bytes in standard base64");
+    }
+    key
+}
+
+/// Every variable that is missing or wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<VariableProblem>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self
+            .0
+            .iter()
+            .map(|problem| problem.variable.len())
+            .max()
+            .unwrap_or(0);
+        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        for problem in &self.0 {
+            write!(f, "\n  {:width$}  {}", problem.variable, problem.message)?;
+        }
+        f.write_str("\nSee docs/configuration.md for every variable.")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+    fn read(mode: Mode, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Config::read(&mut Source::new(&lookup), mode)
+    }
+
+    fn bad(mode: Mode, variables: &[(&str, &str)]) -> Vec<&'static str> {
+        read(mode, variables)
+            .expect_err("a problem was expected")
+            .0
+            .into_iter()
+            .map(|problem| problem.variable)
+            .collect()
+    }
+
+    #[test]
+    fn production_without_database_and_master_key_names_both() {
+        assert_eq!(bad(Mode::Production, &[]), ["DATABASE_URL", "MASTER_KEY"]);
+    }
+
+    #[test]
+    fn every_bad_variable_is_listed_at_once() {
+        let found = bad(
+            Mode::Production,
+            &[
+                ("DATABASE_URL", "mysql://localhost/x"),
+                ("MASTER_KEY", "short"),
+                ("LISTEN_ADDR", "nowhere"),
+                ("BASE_URL", "ftp://example.com"),
+                ("ACCESS_TOKEN_TTL", "3601"),
+                ("REFRESH_TOKEN_TTL", "-1"),
+                ("CREDITS_SIGNUP_BONUS", "1.5"),
+                ("CORS_ORIGINS", "*"),
+                ("TRUSTED_PROXIES", "10.0.0.0/33"),
+                ("REGISTRATION", "maybe"),
+                ("RATE_LIMIT_SCALE", "0"),
+                ("EMAIL_VERIFICATION", "on"),
+            ],
+        );
+        assert_eq!(found.len(), 12, "{found:?}");
+    }
+
+    #[test]
+    fn development_needs_nothing() {
+        let config = read(Mode::Development, &[]).expect("defaults are valid");
+        assert_eq!(config.tokens.issuer, "http://127.0.0.1:3001");
+        assert_eq!(config.credits.signup_bonus, 150);
+        assert!(config.database.url.is_none());
+    }
+
+    #[test]
+    fn development_refuses_a_public_address() {
+        assert_eq!(
+            bad(Mode::Development, &[("LISTEN_ADDR", "0.0.0.0:3001")]),
+            ["LISTEN_ADDR"]
+        );
+        assert_eq!(
+            bad(Mode::Development, &[("BASE_URL", "https://id.example.com")]),
+            ["BASE_URL"]
+        );
+    }
+
+    #[test]
+    fn a_problem_never_repeats_the_value() {
+        let error = read(
+            Mode::Production,
+            &[
+                ("DATABASE_URL", "mysql://u:hunter2@h/x"),
+                ("MASTER_KEY", "hunter2"),
+            ],
+        )
+        .expect_err("both are wrong");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn debug_of_the_configuration_shows_no_secret() {
+        let config = read(
+            Mode::Production,
+            &[
+                ("DATABASE_URL", "postgres://u:hunter2@localhost/x"),
+                ("MASTER_KEY", KEY),
+            ],
+        )
+        .expect("valid");
+        let shown = format!("{config:?}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains(KEY),
+            "{shown}"
+        );
+    }
+}

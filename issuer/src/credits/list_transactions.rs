@@ -1,0 +1,52 @@
+//! The history of an account.
+
+use super::model::Transaction;
+use super::store;
+use crate::app::App;
+use crate::db::DbError;
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After so many of the newest. Entries that arrive meanwhile shift the pages.
+    Offset(u32),
+    /// After the entry of this number, whatever arrives meanwhile.
+    After(i64),
+}
+
+/// A page, newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The entries.
+    pub transactions: Vec<Transaction>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<i64>,
+}
+
+/// Reads a page of at most `limit` entries.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list_transactions(
+    app: &App,
+    user_id: &str,
+    limit: u16,
+    start: Start,
+) -> Result<Page, DbError> {
+    let (before_seq, offset) = match start {
+        Start::Offset(offset) => (i64::MAX, i64::from(offset)),
+        Start::After(seq) => (seq, 0),
+    };
+    let mut connection = app.db.acquire().await?;
+    // One more than asked for tells whether there is a next page.
+    let one_more = i32::from(limit) + 1;
+    let mut transactions =
+        store::list_transactions(&mut connection, user_id, before_seq, offset, one_more).await?;
+    let has_more = transactions.len() > usize::from(limit);
+    transactions.truncate(usize::from(limit));
+    let next = transactions
+        .last()
+        .map(|last| last.seq)
+        .filter(|_| has_more);
+    Ok(Page { transactions, next })
+}

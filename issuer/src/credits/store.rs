@@ -1,0 +1,246 @@
+//! The only SQL about credits.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::metadata::Metadata;
+use super::model::{
+    Balance, Credits, EntryKind, Package, Purchase, RequestKey, Transaction, transaction_id,
+};
+use super::reconcile::Incident;
+use super::use_credits::Charge;
+use crate::config::CreditsConfig;
+use crate::db::DbError;
+
+/// What became of a charge, and its entry when there is one.
+pub struct ChargeRow {
+    pub outcome: String,
+    pub replayed: bool,
+    available: Option<i64>,
+    retry_after_secs: Option<i32>,
+    account_id: Option<i64>,
+    seq: Option<i64>,
+    amount: Option<i64>,
+    balance_after: Option<i64>,
+    app_id: Option<String>,
+    description: Option<String>,
+    metadata: Option<Value>,
+    created_at: Option<OffsetDateTime>,
+}
+
+impl ChargeRow {
+    /// What could be spent after it.
+    pub fn available(&self) -> Result<Credits, DbError> {
+        known(self.available).map(Credits::of)
+    }
+
+    /// When refusals are written down again.
+    pub fn retry_after_secs(&self) -> u64 {
+        positive_secs(self.retry_after_secs)
+    }
+
+    /// The entry of a charge that was posted.
+    pub fn into_transaction(self) -> Result<Transaction, DbError> {
+        let (account_id, seq) = (known(self.account_id)?, known(self.seq)?);
+        Ok(Transaction {
+            id: transaction_id(account_id, seq),
+            seq,
+            kind: EntryKind::Usage,
+            amount: Credits::of(-known(self.amount)?),
+            balance_after: Credits::of(known(self.balance_after)?),
+            app_id: self.app_id,
+            description: self.description,
+            metadata: self.metadata,
+            created_at: known(self.created_at)?,
+        })
+    }
+}
+
+struct TransactionRow {
+    account_id: i64,
+    seq: i64,
+    kind: String,
+    amount: i64,
+    balance_after: i64,
+    app_id: Option<String>,
+    description: Option<String>,
+    metadata: Option<Value>,
+    created_at: OffsetDateTime,
+}
+
+impl TryFrom<TransactionRow> for Transaction {
+    type Error = DbError;
+
+    fn try_from(row: TransactionRow) -> Result<Self, DbError> {
+        Ok(Self {
+            id: transaction_id(row.account_id, row.seq),
+            seq: row.seq,
+            kind: EntryKind::from_name(&row.kind)
+                .ok_or(DbError::Inconsistent("unknown kind of an entry"))?,
+            amount: Credits::of(row.amount),
+            balance_after: Credits::of(row.balance_after),
+            app_id: row.app_id,
+            description: row.description,
+            metadata: row.metadata,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// Opens the account of a user and adds the bonus, unless it is 0 or was claimed before.
+pub async fn open_account(
+    connection: &mut PgConnection,
+    user_id: &str,
+    signup_bonus: i64,
+    bonus_digest: &[u8],
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "select credits.open_account($1, $2, $3)",
+        user_id,
+        signup_bonus,
+        bonus_digest
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Settles what is due and says what the user holds; `None` without an account.
+pub async fn find_balance(
+    connection: &mut PgConnection,
+    user_id: &str,
+    config: &CreditsConfig,
+) -> Result<Option<Balance>, DbError> {
+    let row = sqlx::query!(
+        r#"select balance as "balance!", free_remaining as "free_remaining!", held as "held!",
+                  total_earned as "total_earned!", total_spent as "total_spent!"
+             from credits.load_balance($1, $2, $3)"#,
+        user_id,
+        config.daily_free,
+        config.daily_free_expires_hours,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Balance {
+        available: Credits::of(row.balance),
+        free_remaining: Credits::of(row.free_remaining),
+        held: Credits::of(row.held),
+        total_earned: Credits::of(row.total_earned),
+        total_spent: Credits::of(row.total_spent),
+    }))
+}
+
+/// Spends, in one call.
+pub async fn use_credits(
+    connection: &mut PgConnection,
+    user_id: &str,
+    charge: &Charge,
+    key: &RequestKey<'_>,
+    config: &CreditsConfig,
+) -> Result<ChargeRow, DbError> {
+    let row = sqlx::query_as!(
+        ChargeRow,
+        r#"select outcome as "outcome!", replayed as "replayed!", available, retry_after_secs,
+                  account_id, seq, amount, balance_after, app_id, description, metadata, created_at
+             from credits.use_credits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+        user_id,
+        charge.amount.get(),
+        charge.app_id.as_str(),
+        charge.description,
+        charge.metadata.as_ref().map(Metadata::as_json),
+        key.principal.scope(),
+        key.key,
+        key.fingerprint.as_bytes(),
+        config.daily_free,
+        config.daily_free_expires_hours,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
+}
+
+/// What moved credits, newest first.
+pub async fn list_transactions(
+    connection: &mut PgConnection,
+    user_id: &str,
+    before_seq: i64,
+    offset: i64,
+    limit: i32,
+) -> Result<Vec<Transaction>, DbError> {
+    let rows = sqlx::query_as!(
+        TransactionRow,
+        r#"select account_id as "account_id!", seq as "seq!", kind as "kind!", amount as "amount!",
+                  balance_after as "balance_after!", app_id, description, metadata,
+                  created_at as "created_at!"
+             from credits.list_transactions($1, $2, $3, $4)"#,
+        user_id,
+        before_seq,
+        offset,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Transaction::try_from).collect()
+}
+
+/// The packages on offer, cheapest first.
+pub async fn list_packages(
+    connection: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<Package>, DbError> {
+    let rows = sqlx::query_as!(
+        Package,
+        "select id, name, credits, price_cents, currency, active from credits.packages
+          where active order by price_cents, id limit $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// The user's purchases, newest first.
+pub async fn list_purchases(
+    connection: &mut PgConnection,
+    user_id: &str,
+    limit: i32,
+) -> Result<Vec<Purchase>, DbError> {
+    let rows = sqlx::query_as!(
+        Purchase,
+        r#"select id as "id!", package_id as "package_id!", credits as "credits!",
+                  price_cents as "price_cents!", currency as "currency!", status as "status!",
+                  created_at as "created_at!", paid_at
+             from credits.list_purchases($1, $2)"#,
+        user_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// What is not as the entries say.
+pub async fn reconcile(connection: &mut PgConnection) -> Result<Vec<Incident>, DbError> {
+    let rows = sqlx::query_as!(
+        Incident,
+        r#"select problem as "problem!", account_id as "account_id!", subject as "subject!",
+                  coalesce(found, '') as "found!", coalesce(expected, '') as "expected!"
+             from credits.reconcile()"#,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// What the outcome promises to come with it.
+pub fn known<T>(value: Option<T>) -> Result<T, DbError> {
+    value.ok_or(DbError::Inconsistent(
+        "an outcome without what belongs to it",
+    ))
+}
+
+/// A time to wait, at least a second.
+pub fn positive_secs(secs: Option<i32>) -> u64 {
+    secs.and_then(|secs| u64::try_from(secs).ok()).unwrap_or(1)
+}

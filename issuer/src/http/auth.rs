@@ -1,0 +1,127 @@
+//! Who is asking: a bearer token that the verifier accepts.
+
+use std::sync::Arc;
+
+use poem::http::header;
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::problem::{Problem, ProblemCode, Refusal, SignedIn};
+use crate::app::App;
+use crate::sessions::access_token;
+
+/// The signed-in user of this request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The user (`sub`).
+    pub user_id: String,
+    /// The session (`sid`).
+    pub session_id: String,
+}
+
+/// The signed-in user where signing in is one of two ways.
+#[derive(Debug)]
+pub struct OptionalCaller(pub Option<Caller>);
+
+impl Caller {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        let token =
+            bearer_token(request)?.ok_or_else(|| Problem::new(ProblemCode::MissingToken))?;
+        let app: &Arc<App> = request
+            .data()
+            .ok_or_else(|| Problem::new(ProblemCode::Internal))?;
+        let claims = access_token::verify(app, token)?;
+        Ok(Self {
+            user_id: claims.sub.clone(),
+            session_id: claims.sid.clone(),
+        })
+    }
+}
+
+/// RFC 6750 section 2.1; exactly one header, or none.
+fn bearer_token(request: &Request) -> Result<Option<&str>, Problem> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let malformed = || Problem::with_detail(ProblemCode::InvalidToken, "malformed");
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let text = value.to_str().map_err(|_| malformed())?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token)),
+        _ => Ok(None),
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Caller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Self::of(request).map_err(|problem| Refusal::<SignedIn>::from(problem).into())
+    }
+}
+
+impl<'a> ApiExtractor<'a> for OptionalCaller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    fn has_security_fallback() -> bool {
+        true
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        match Caller::of(request) {
+            Ok(caller) => Ok(Self(Some(caller))),
+            Err(problem) if problem.code() == ProblemCode::MissingToken => Ok(Self(None)),
+            Err(problem) => Err(Refusal::<SignedIn>::from(problem).into()),
+        }
+    }
+}
+
+fn register_bearer(registry: &mut Registry) {
+    registry.create_security_scheme(
+        SCHEME,
+        MetaSecurityScheme {
+            ty: "http",
+            description: Some("The access token of a login or refresh."),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: Some("JWT"),
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+const SCHEME: &str = "accessToken";

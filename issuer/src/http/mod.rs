@@ -1,0 +1,89 @@
+//! HTTP: all APIs in one service, wrapped in the shell.
+//!
+//! Order around a request: request id and client address, host check (development), CORS
+//! preflight, rate limit, time limit, the operation, problem form, security headers, metrics.
+
+mod auth;
+mod client_ip;
+mod cors;
+mod docs;
+mod health;
+mod idempotency;
+mod json;
+mod methods;
+mod prepared;
+pub mod problem;
+pub mod rate_limit;
+mod request_info;
+mod server;
+mod shell;
+mod specification;
+pub mod tags;
+
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response, Route};
+use poem_openapi::{OpenApi, OpenApiService};
+
+pub use auth::{Caller, OptionalCaller};
+pub use idempotency::IdempotencyKey;
+pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
+pub use prepared::Prepared;
+pub use request_info::RequestInfo;
+pub use server::serve;
+
+use crate::accounts::AccountsApi;
+use crate::app::App;
+use crate::credits::{CreditsApi, HoldsApi};
+use crate::revocations::FeedApi;
+use crate::sessions::SessionsApi;
+use crate::signing_keys::JwksApi;
+
+/// The whole service.
+pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
+    let api = api(app);
+    let spec = specification::document(&api);
+    let methods = methods::Methods::from_spec(&spec);
+    let page = docs::page(&api.swagger_ui_html());
+    Route::new()
+        .at("/openapi.json", docs::specification(&spec))
+        .at("/docs", page)
+        .nest("/", api)
+        .with(shell::Shell::new(Arc::clone(app), methods))
+        .boxed()
+}
+
+/// The OpenAPI document, as it is committed and served.
+pub fn openapi(app: &Arc<App>) -> String {
+    specification::text(&specification::document(&api(app)))
+}
+
+fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
+    let apis = (
+        AccountsApi {
+            app: Arc::clone(app),
+        },
+        SessionsApi {
+            app: Arc::clone(app),
+        },
+        CreditsApi {
+            app: Arc::clone(app),
+        },
+        HoldsApi {
+            app: Arc::clone(app),
+        },
+        JwksApi {
+            app: Arc::clone(app),
+        },
+        FeedApi {
+            app: Arc::clone(app),
+        },
+        health::HealthApi {
+            app: Arc::clone(app),
+        },
+    );
+    OpenApiService::new(apis, "Tollgate", env!("CARGO_PKG_VERSION")).description(
+        "Signs people in and keeps their credits. Every refusal is a problem document (RFC 9457).",
+    )
+}

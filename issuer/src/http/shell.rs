@@ -1,0 +1,297 @@
+//! What surrounds every request: its id, limits, headers, the form of refusals, metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError};
+use poem::http::{HeaderName, HeaderValue, Method, header};
+use poem::{Endpoint, Error, IntoResponse, Middleware, Request, Response, Result};
+use poem_openapi::OperationId;
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
+
+use super::client_ip::client_ip;
+use super::cors::Cors;
+use super::json::MAX_BODY_BYTES;
+use super::methods::Methods;
+use super::problem::{FieldError, Problem, ProblemCode};
+use super::rate_limit::{Class, Decision};
+use super::request_info::{RequestInfo, user_agent};
+use crate::app::App;
+use crate::config::Mode;
+
+/// Wraps the API.
+#[derive(Debug)]
+pub struct Shell {
+    app: Arc<App>,
+    cors: Arc<Cors>,
+    methods: Arc<Methods>,
+}
+
+impl Shell {
+    /// A shell for this app; `methods` knows what each path takes.
+    pub fn new(app: Arc<App>, methods: Methods) -> Self {
+        let cors = Cors::new(&app.config.http.cors_origins);
+        Self {
+            app,
+            cors: Arc::new(cors),
+            methods: Arc::new(methods),
+        }
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Shell {
+    type Output = ShellEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        ShellEndpoint {
+            inner,
+            app: Arc::clone(&self.app),
+            cors: Arc::clone(&self.cors),
+            methods: Arc::clone(&self.methods),
+        }
+    }
+}
+
+/// The API inside its shell.
+#[derive(Debug)]
+pub struct ShellEndpoint<E> {
+    inner: E,
+    app: Arc<App>,
+    cors: Arc<Cors>,
+    methods: Arc<Methods>,
+}
+
+impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let info = self.request_info(&request);
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let timer = self.app.metrics.request_started();
+        let id = info.id.clone();
+        let decision = self.draw(&request, &info);
+        let mut response = match self.turn_away(&request, decision.as_ref()) {
+            Some(response) => response,
+            None => {
+                request.set_data(info);
+                request.set_data(Arc::clone(&self.app));
+                match read_body(&mut request).await {
+                    Ok(()) => self.run(request).await,
+                    Err(problem) => problem.into_response(),
+                }
+            }
+        };
+        if let Some(decision) = decision {
+            limit_headers(&mut response, &decision);
+        }
+        self.finish(&mut response, origin.as_ref(), &id);
+        let operation = response
+            .data::<OperationId>()
+            .map_or("none", |operation| operation.0);
+        timer.finish(operation, response.status().as_u16());
+        Ok(response)
+    }
+}
+
+impl<E: Endpoint> ShellEndpoint<E> {
+    fn request_info(&self, request: &Request) -> RequestInfo {
+        let agent = request.header(header::USER_AGENT).and_then(user_agent);
+        RequestInfo {
+            id: self.app.entropy.unique_id(),
+            ip: client_ip(
+                request.remote_addr(),
+                request.headers(),
+                &self.app.config.http.trusted_proxies,
+            ),
+            user_agent: agent,
+        }
+    }
+
+    /// What is answered before the API sees the request.
+    fn turn_away(&self, request: &Request, decision: Option<&Decision>) -> Option<Response> {
+        if self.app.config.mode == Mode::Development && !names_loopback(request) {
+            let words = "Development mode answers only to a loopback Host.";
+            return Some(Problem::with_detail(ProblemCode::Forbidden, words).into_response());
+        }
+        if let Some(preflight) = self.cors.preflight(request) {
+            return Some(preflight);
+        }
+        let refused = decision.filter(|decision| !decision.allowed)?;
+        Some(Problem::rate_limited(refused.reset_secs).into_response())
+    }
+
+    fn draw(&self, request: &Request, info: &RequestInfo) -> Option<Decision> {
+        let free = self.app.config.mode == Mode::Development && info.ip.is_loopback();
+        let class = limit_class(request.method(), request.uri().path()).filter(|_| !free)?;
+        Some(
+            self.app
+                .limiter
+                .draw_for_address(class, info.ip, self.app.clock.now()),
+        )
+    }
+
+    async fn run(&self, request: Request) -> Response {
+        let path = request.uri().path().to_owned();
+        let work = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match tokio::time::timeout(answer_within(&path), work).await {
+            Ok(Ok(Ok(response))) => response.into_response(),
+            Ok(Ok(Err(error))) if error.is_from_response() => {
+                let operation = error
+                    .data::<OperationId>()
+                    .map(|operation| OperationId(operation.0));
+                let mut response = error.into_response();
+                if let Some(operation) = operation {
+                    response.set_data(operation);
+                }
+                response
+            }
+            Ok(Ok(Err(error))) => self.explain(&error, &path).into_response(),
+            Ok(Err(_panic)) => {
+                tracing::error!("a handler panicked");
+                Problem::new(ProblemCode::Internal).into_response()
+            }
+            Err(_elapsed) => Problem::new(ProblemCode::Unavailable).into_response(),
+        }
+    }
+
+    /// Turns what poem refuses into a problem of ours, without its text.
+    fn explain(&self, error: &Error, path: &str) -> Problem {
+        if error.is::<NotFoundError>() {
+            return Problem::new(ProblemCode::NotFound);
+        }
+        if error.is::<MethodNotAllowedError>() {
+            let allow = self.methods.of(path);
+            return Problem::new(ProblemCode::MethodNotAllowed).with_header(header::ALLOW, allow);
+        }
+        if error.is::<ContentTypeError>() {
+            return Problem::new(ProblemCode::UnsupportedMediaType);
+        }
+        let parameter = error
+            .downcast_ref::<ParseParamError>()
+            .map(|error| error.name)
+            .or_else(|| {
+                error
+                    .downcast_ref::<ParsePathError>()
+                    .map(|error| error.name)
+            });
+        match parameter {
+            Some(name) => Problem::validation(vec![FieldError::new(
+                name,
+                "does not have the documented form",
+            )]),
+            None => {
+                tracing::error!(%error, "an error without a problem");
+                Problem::new(ProblemCode::Internal)
+            }
+        }
+    }
+
+    fn finish(&self, response: &mut Response, origin: Option<&HeaderValue>, id: &str) {
+        self.cors.decorate(response, origin);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        for (name, value) in SECURITY_HEADERS {
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
+        if self.app.config.http.is_https() {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static(HSTS),
+            );
+        }
+    }
+}
+
+/// Takes the body in before the operation starts, so that a slow line is not taken for a slow
+/// database.
+async fn read_body(request: &mut Request) -> Result<(), Problem> {
+    let body = request.take_body().into_bytes_limit(MAX_BODY_BYTES);
+    match tokio::time::timeout(BODY_WITHIN, body).await {
+        Ok(Ok(bytes)) => {
+            request.set_body(bytes);
+            Ok(())
+        }
+        Ok(Err(ReadBodyError::PayloadTooLarge)) => Err(Problem::new(ProblemCode::PayloadTooLarge)),
+        Ok(Err(_)) | Err(_) => Err(Problem::with_detail(
+            ProblemCode::MalformedJson,
+            "The body did not arrive whole.",
+        )),
+    }
+}
+
+fn answer_within(path: &str) -> Duration {
+    match path {
+        "/api/v1/auth/register" | "/api/v1/auth/login" => ANSWER_WITH_HASHING_WITHIN,
+        _ => ANSWER_WITHIN,
+    }
+}
+
+fn limit_class(method: &Method, path: &str) -> Option<Class> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    match path {
+        "/api/v1/auth/register" => Some(Class::Register),
+        "/api/v1/auth/login" => Some(Class::Login),
+        "/api/v1/auth/refresh" => Some(Class::Refresh),
+        // Reads in the clothes of a POST: backends call it for each of their requests.
+        "/api/v1/auth/validate" => None,
+        _ => Some(Class::Write),
+    }
+}
+
+fn limit_headers(response: &mut Response, decision: &Decision) {
+    let headers = response.headers_mut();
+    headers.insert(
+        HeaderName::from_static("ratelimit-limit"),
+        decision.limit.into(),
+    );
+    headers.insert(
+        HeaderName::from_static("ratelimit-remaining"),
+        decision.remaining.into(),
+    );
+    headers.insert(
+        HeaderName::from_static("ratelimit-reset"),
+        decision.reset_secs.into(),
+    );
+}
+
+/// A page of another origin can make a browser resolve its own name to 127.0.0.1; the `Host`
+/// header gives it away.
+fn names_loopback(request: &Request) -> bool {
+    let Some(host) = request.header(header::HOST) else {
+        return true;
+    };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
+    });
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
+}
+
+/// A whole body arrives in this time on the slowest line that is still of use.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Callers learn within 2 s that the database does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1900);
+/// A password may wait for a slot before it is hashed.
+const ANSWER_WITH_HASHING_WITHIN: Duration = Duration::from_secs(8);
+const HSTS: &str = "max-age=63072000; includeSubDomains";
+const SECURITY_HEADERS: &[(HeaderName, &str)] = &[
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (header::CACHE_CONTROL, "no-store"),
+];

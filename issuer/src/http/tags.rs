@@ -1,0 +1,18 @@
+//! How operations are grouped in the documentation.
+
+use poem_openapi::Tags;
+
+/// A group of operations.
+#[derive(Debug, Tags)]
+pub enum Tag {
+    /// Registering and signing in.
+    Accounts,
+    /// Signing in on several devices, refreshing, signing out.
+    Sessions,
+    /// Keys and revocations for whoever verifies tokens.
+    Verification,
+    /// Balance, use, holds, history.
+    Credits,
+    /// Health and metrics for whoever runs it.
+    Operation,
+}

@@ -1,0 +1,127 @@
+//! Background work: each job runs on every issuer and does its part once, by a lock in the
+//! database. A failing job waits longer each time and never stops the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::metrics::JobLabels;
+use crate::{revocations, sessions, signing_keys};
+
+/// Starts every job; they end when the set is dropped.
+pub fn start(app: &Arc<App>) -> JoinSet<()> {
+    let mut jobs = JoinSet::new();
+    jobs.spawn(run("revocations", PUBLISH_EVERY, Arc::clone(app), |app| {
+        Box::pin(publish(app))
+    }));
+    jobs.spawn(run(
+        "signing_keys",
+        RELOAD_KEYS_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(reload_keys(app)),
+    ));
+    jobs.spawn(run(
+        "key_maintenance",
+        MAINTAIN_KEYS_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(maintain_keys(app)),
+    ));
+    jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
+        Box::pin(sweep(app))
+    }));
+    jobs
+}
+
+/// Loads keys and feed for the first time, so that an issuer that listens can also serve.
+///
+/// # Errors
+/// What kept it from loading, in words for the log.
+pub async fn load(app: &App) -> Result<(), String> {
+    maintain_keys(app).await?;
+    reload_keys(app).await?;
+    publish(app).await
+}
+
+type Work =
+    for<'a> fn(&'a App) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
+    let mut failures = 0_u32;
+    loop {
+        let pause = every
+            .saturating_mul(1 << failures.min(MAX_BACKOFF_DOUBLINGS))
+            .min(MAX_PAUSE.max(every));
+        match name {
+            // Woken when this issuer has something to publish.
+            "revocations" => drop(timeout(pause, app.feed.woken()).await),
+            _ => tokio::time::sleep(pause).await,
+        }
+        let result = timeout(JOB_WITHIN, work(&app)).await;
+        let outcome = match result.unwrap_or_else(|_| Err("the database does not answer".into())) {
+            Ok(()) => {
+                failures = 0;
+                "done"
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(
+                    job = name,
+                    failures,
+                    error,
+                    "a background job failed and will be tried again"
+                );
+                "failed"
+            }
+        };
+        app.metrics
+            .jobs
+            .get_or_create(&JobLabels { job: name, outcome })
+            .inc();
+    }
+}
+
+async fn publish(app: &App) -> Result<(), String> {
+    revocations::publish(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    revocations::reload(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn reload_keys(app: &App) -> Result<(), String> {
+    signing_keys::reload(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn maintain_keys(app: &App) -> Result<(), String> {
+    signing_keys::maintain(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn sweep(app: &App) -> Result<(), String> {
+    sessions::sweep(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    revocations::sweep(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Well below the second within which another issuer's revocation must be served.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+/// Another issuer's rotation must be noticed within a second.
+const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
+/// Keys change once a month; this bounds how late.
+const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// No job of ours takes seconds; one that does waits for a server that is gone.
+const JOB_WITHIN: Duration = Duration::from_secs(5);
+/// The database is back within 2 s of its return.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+const MAX_BACKOFF_DOUBLINGS: u32 = 4;

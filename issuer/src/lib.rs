@@ -1,0 +1,22 @@
+//! The issuer: signs people in and keeps their credits.
+//!
+//! Direction: `http` → features → `db`; inside a feature `api` → operation → `model`, `store`.
+//! Only `api.rs` files and `http/` name poem; only `store.rs` files hold SQL. Clock, randomness
+//! and configuration come from [`app::App`].
+
+pub mod accounts;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod credits;
+pub mod db;
+pub mod http;
+pub mod ids;
+pub mod jobs;
+pub mod metrics;
+pub mod revocations;
+pub mod secret;
+pub mod sessions;
+pub mod signing_keys;
+pub mod telemetry;

@@ -1,0 +1,279 @@
+//! `/api/v1/auth`: refresh, logout, validate, sessions.
+
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Any;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::model::{Session, Tokens};
+use super::refresh::RefreshError;
+use super::revoke::Revoked;
+use super::{list, refresh, revoke, validate};
+use crate::app::App;
+use crate::http::problem::{Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
+use crate::http::tags::Tag;
+use crate::http::{Body, Caller, OptionalBody, OptionalCaller, RequestInfo};
+
+/// Sessions.
+#[derive(Debug)]
+pub struct SessionsApi {
+    /// The issuer.
+    pub app: Arc<App>,
+}
+
+#[derive(Debug, Object)]
+#[oai(
+    rename = "RefreshRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct RefreshRequest {
+    /// The refresh token of the last login or refresh.
+    #[oai(validator(max_length = 1024))]
+    refresh_token: String,
+}
+
+#[derive(Debug, Object)]
+#[oai(
+    rename = "LogoutRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct LogoutRequest {
+    /// In place of an access token: a refresh token of the session, spent or not.
+    #[oai(validator(max_length = 1024))]
+    refresh_token: Option<String>,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "ValidateRequest", deny_unknown_fields)]
+struct ValidateRequest {
+    /// The access token to check.
+    token: String,
+}
+
+/// New tokens.
+#[derive(Debug, Object)]
+#[oai(rename = "Tokens", rename_all = "camelCase")]
+pub struct TokensView {
+    /// Signed, checked anywhere, short-lived.
+    pub access_token: String,
+    /// Opaque, single use.
+    pub refresh_token: String,
+    /// Life of the access token in seconds.
+    pub expires_in: i32,
+    /// Always `Bearer`.
+    pub token_type: String,
+}
+
+impl From<Tokens> for TokensView {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token.expose().into(),
+            refresh_token: tokens.refresh_token.expose().into(),
+            expires_in: tokens.expires_in_secs,
+            token_type: "Bearer".into(),
+        }
+    }
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "Success")]
+struct Success {
+    success: bool,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "RevokedSessions")]
+struct RevokedSessions {
+    /// How many sessions have been ended.
+    revoked: u64,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "Validation", skip_serializing_if_is_none)]
+struct Validation {
+    /// Whether the token would be accepted.
+    valid: bool,
+    /// Its claims, when it is valid.
+    payload: Option<Any<Value>>,
+    /// The verifier's code, when it is not.
+    error: Option<String>,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename = "Session", rename_all = "camelCase")]
+struct SessionView {
+    id: String,
+    device_id: Option<String>,
+    device_name: Option<String>,
+    user_agent: Option<String>,
+    ip_address: Option<String>,
+    created_at: OffsetDateTime,
+    last_used_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    /// Whether this is the session that asks.
+    current: bool,
+}
+
+impl SessionView {
+    fn of(session: Session, caller: &Caller) -> Self {
+        Self {
+            current: session.id == caller.session_id,
+            id: session.id,
+            device_id: session.device_id,
+            device_name: session.device_name,
+            user_agent: session.user_agent,
+            ip_address: session.ip_address,
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+#[derive(Debug, ApiResponse)]
+enum Deleted {
+    /// The session has been ended.
+    #[oai(status = 204)]
+    Done,
+}
+
+#[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::Sessions")]
+impl SessionsApi {
+    /// Refresh
+    ///
+    /// Spends a refresh token for new tokens. Repeating the request within ten seconds, or
+    /// after its answer was lost, is safe; using a token long spent ends the session.
+    #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
+    async fn refresh(
+        &self,
+        request: RequestInfo,
+        body: Body<RefreshRequest>,
+    ) -> Result<Json<TokensView>, Refusal<SignedIn>> {
+        let tokens = refresh::refresh(&self.app, &body.0.refresh_token, &request).await?;
+        Ok(Json(tokens.into()))
+    }
+
+    /// Log out
+    ///
+    /// Ends the session of the access token, or of the refresh token in the body.
+    #[oai(path = "/logout", method = "post", operation_id = "logout")]
+    async fn logout(
+        &self,
+        request: RequestInfo,
+        caller: OptionalCaller,
+        body: OptionalBody<LogoutRequest>,
+    ) -> Result<Json<Success>, Refusal<SignedIn>> {
+        let presented = body.0.and_then(|body| body.refresh_token);
+        let revoked = match (&caller.0, &presented) {
+            (Some(caller), _) => revoke::logout(&self.app, caller, &request).await?,
+            (None, Some(token)) => revoke::logout_by_token(&self.app, token, &request).await?,
+            (None, None) => return Err(Problem::new(ProblemCode::MissingToken).into()),
+        };
+        match revoked {
+            Revoked::Now => Ok(Json(Success { success: true })),
+            Revoked::Before => Err(Problem::new(ProblemCode::SessionRevoked).into()),
+            Revoked::NotFound => Err(Problem::new(ProblemCode::InvalidRefreshToken).into()),
+        }
+    }
+
+    /// Validate an access token
+    ///
+    /// Checks signature, claims and revocation. Answers 200 for every well-formed body.
+    #[oai(path = "/validate", method = "post", operation_id = "validate")]
+    async fn validate(
+        &self,
+        body: Body<ValidateRequest>,
+    ) -> Result<Json<Validation>, Refusal<Public>> {
+        Ok(Json(match validate::validate(&self.app, &body.0.token) {
+            Ok(payload) => Validation {
+                valid: true,
+                payload: Some(Any(payload)),
+                error: None,
+            },
+            Err(code) => Validation {
+                valid: false,
+                payload: None,
+                error: Some(code.into()),
+            },
+        }))
+    }
+
+    /// List sessions
+    #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
+    async fn list_sessions(
+        &self,
+        caller: Caller,
+    ) -> Result<Json<Vec<SessionView>>, Refusal<SignedIn>> {
+        let sessions = list::list(&self.app, &caller).await?;
+        if sessions.is_empty() {
+            return Err(Problem::new(ProblemCode::SessionRevoked).into());
+        }
+        Ok(Json(
+            sessions
+                .into_iter()
+                .map(|session| SessionView::of(session, &caller))
+                .collect(),
+        ))
+    }
+
+    /// End one session
+    #[oai(
+        path = "/sessions/:id",
+        method = "delete",
+        operation_id = "revokeSession"
+    )]
+    async fn revoke_session(
+        &self,
+        request: RequestInfo,
+        caller: Caller,
+        /// The session.
+        id: Path<String>,
+    ) -> Result<Deleted, Refusal<SignedInOrAbsent>> {
+        match revoke::revoke(&self.app, &caller, &id.0, &request).await? {
+            true => Ok(Deleted::Done),
+            false => Err(Problem::new(ProblemCode::NotFound).into()),
+        }
+    }
+
+    /// End all other sessions
+    #[oai(
+        path = "/sessions/revoke-others",
+        method = "post",
+        operation_id = "revokeOtherSessions"
+    )]
+    async fn revoke_other_sessions(
+        &self,
+        request: RequestInfo,
+        caller: Caller,
+    ) -> Result<Json<RevokedSessions>, Refusal<SignedIn>> {
+        let ended = revoke::revoke_others(&self.app, &caller, &request).await?;
+        let ended = ended.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
+        Ok(Json(RevokedSessions {
+            revoked: ended as u64,
+        }))
+    }
+}
+
+/// Refusals of an operation on a thing of the caller's own.
+struct SignedInOrAbsent;
+impl Statuses for SignedInOrAbsent {
+    const EXTRA: &'static [u16] = &[401, 404];
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::NotOurs => Self::new(ProblemCode::InvalidRefreshToken),
+            RefreshError::Ended => Self::new(ProblemCode::SessionRevoked),
+            RefreshError::Reused => Self::new(ProblemCode::RefreshTokenReused),
+            RefreshError::NoSigningKey => Self::new(ProblemCode::Unavailable),
+            RefreshError::Db(error) => error.into(),
+        }
+    }
+}

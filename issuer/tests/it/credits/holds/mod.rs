@@ -1,0 +1,4 @@
+mod capture;
+mod lapse;
+mod place;
+mod release;

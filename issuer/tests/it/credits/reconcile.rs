@@ -1,0 +1,84 @@
+//! What the owner of the tables changes by force is found.
+
+use serde_json::json;
+use sqlx::{Connection, Executor};
+use time::Duration;
+
+use super::Ledger;
+use super::ledger::{capture, held, spend, spend_once};
+
+/// Each is done with triggers and foreign keys switched off, and undone.
+const CORRUPTIONS: &[(&str, &str)] = &[
+    ("lot_differs", "update credits.credit_grants set remaining = remaining + 1 where id = 1"),
+    ("lot_differs", "delete from credits.credit_grants where id = 2"),
+    ("lot_differs", "insert into credits.credit_grants (account_id, id, kind, burn_rank, remaining, created_at)
+                     select id, 99, 'gift', 3, 5, auth.clock() from credits.accounts"),
+    ("held_differs", "update credits.holds set reserved = '{12}', captured = captured - 2 where status = 'open'"),
+    ("held_differs", "delete from credits.holds where status = 'open'"),
+    ("entry_missing", "delete from credits.entries where seq = 2"),
+    ("entry_missing", "delete from credits.entries where seq = (select max(seq) from credits.entries)"),
+    ("entry_missing", "update credits.accounts set seq = seq + 1"),
+    ("entry_missing", "update credits.entries set seq = 50 where seq = 2"),
+    ("entry_unbalanced", "update credits.entries set system_delta = system_delta + 1 where seq = 2"),
+    ("entry_unbalanced", "update credits.entries set deltas = '{-11}' where seq = 2"),
+    ("entry_malformed", "update credits.entries set amount = 11 where seq = 2"),
+    ("entry_malformed", "update credits.entries set status = 'declined' where seq = 2"),
+    ("total_differs", "update credits.entries set balance_after = balance_after + 1 where seq = 2"),
+    ("total_differs", "update credits.entries set spent_after = 0 where seq = 2"),
+    ("total_differs", "update credits.entries set earned_after = 0 where seq = 2"),
+    ("total_differs", "update credits.entries set debt_after = 1 where seq = 2"),
+    ("hold_differs", "update credits.holds set captured = captured + 1, amount = amount + 1 where status = 'captured'"),
+    ("hold_differs", "update credits.holds set status = 'released' where status = 'captured'"),
+    ("key_repeated", "update credits.entries set idempotency_key = 'k1', key_scope = (select key_scope from credits.entries where seq = 3),
+                             fingerprint = sha256('') where seq = 2"),
+    ("count_differs", "update credits.accounts set n_open_holds = n_open_holds + 1"),
+    ("count_differs", "update credits.accounts set n_freezes = 1"),
+    ("count_differs", "insert into credits.freezes select id, 'f', 'admin', auth.clock(), null from credits.accounts"),
+    ("lapse_missed", "update credits.accounts set lapse_due_at = 'infinity'"),
+    ("lot_negative", "update credits.entries set deltas = '{-1000}', system_delta = 1000, amount = 1000 where seq = 2"),
+];
+
+const FORCE: &str = "
+set local session_replication_role = replica;
+alter table credits.entries drop constraint entries_rules;
+alter table credits.holds drop constraint holds_rules;
+alter table credits.credit_grants drop constraint credit_grants_rules;
+drop index credits.entries_account_idempotency_key;
+";
+
+#[tokio::test]
+async fn every_seeded_corruption_is_found() {
+    let ledger = Ledger::start().await;
+    let ada = ledger.user("ada").await;
+    spend(&ada, 10).await.expect(200); // entry 2
+    spend_once(&ada, 10, "k1").await.expect(200); // entry 3
+    ledger
+        .add_lot(&ada, "gift", 50, Some(Duration::days(1)))
+        .await;
+    let id = held(&ada, 20).await;
+    capture(&ada, &id, "c1", json!({})).await.expect(200);
+    let id = held(&ada, 20).await;
+    capture(&ada, &id, "c2", json!({"amount": 10}))
+        .await
+        .expect(200);
+    drop(ada);
+
+    let mut owner = ledger.db.owner.acquire().await.expect("a connection");
+    for (problem, corruption) in CORRUPTIONS {
+        let mut tx = owner.begin().await.expect("begun");
+        tx.execute(FORCE).await.expect("by force");
+        tx.execute(*corruption).await.expect(corruption);
+        let found: Vec<String> =
+            sqlx::query_scalar("select distinct problem from credits.reconcile()")
+                .fetch_all(&mut *tx)
+                .await
+                .expect("reconciled");
+        assert!(
+            found.iter().any(|found| found == problem),
+            "{corruption}: {found:?}"
+        );
+        tx.rollback().await.expect("rolled back");
+    }
+    drop(owner);
+    ledger.finish().await;
+}

@@ -1,0 +1,6 @@
+mod bad_input;
+mod database_role;
+mod headers;
+mod metrics;
+mod query_counts;
+mod specification;

@@ -1,0 +1,13 @@
+//! Tests of the issuer over HTTP against a real PostgreSQL. The folders mirror `src`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests ask the machine where PostgreSQL is"
+)]
+
+mod accounts;
+mod credits;
+mod http;
+mod revocations;
+mod sessions;
+mod signing_keys;
+mod support;

@@ -1,0 +1,5 @@
+mod list;
+mod logout;
+mod refresh;
+mod refresh_simulation;
+mod revoke;

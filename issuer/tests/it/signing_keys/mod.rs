@@ -1,0 +1,3 @@
+mod jwks;
+mod life_cycle;
+mod master_key;

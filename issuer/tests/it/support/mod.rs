@@ -1,0 +1,10 @@
+//! What every test stands on: a database of its own, a clock it moves, people who call the API.
+
+pub mod actor;
+pub mod answer;
+pub mod app;
+pub mod db;
+
+pub use actor::Actor;
+pub use answer::Answer;
+pub use app::TestApp;

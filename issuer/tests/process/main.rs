@@ -1,0 +1,12 @@
+//! The program as its operator runs it: real processes, real signals, a real server that dies.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests ask the machine where PostgreSQL is, and wait in real time for other processes"
+)]
+
+mod crash;
+mod keys;
+mod start;
+mod support;
+mod two_issuers;
