@@ -1,0 +1,11 @@
+// The modules that are built, not written.
+
+declare module "*.wasm" {
+  const module: WebAssembly.Module;
+  export default module;
+}
+
+declare module "*/build/edge.json" {
+  const config: unknown;
+  export default config;
+}

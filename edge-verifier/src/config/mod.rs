@@ -1,0 +1,299 @@
+//! What the gateway does with each request, as data.
+//!
+//! People write `edge.toml`; the configuration tool (`tool` feature) checks it and
+//! writes these types as JSON, which the Worker bundles and reads once per isolate.
+//! Everything here is resolved: defaults are filled in, lists are checked, routes do
+//! not overlap. The Worker therefore never has to reject a configuration.
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "tool")]
+pub mod check;
+#[cfg(feature = "tool")]
+pub mod effective;
+#[cfg(feature = "tool")]
+pub mod explain;
+#[cfg(feature = "tool")]
+mod keys;
+#[cfg(feature = "tool")]
+mod problem;
+#[cfg(feature = "tool")]
+mod reader;
+#[cfg(feature = "tool")]
+mod resolve;
+#[cfg(feature = "tool")]
+mod values;
+
+#[cfg(feature = "tool")]
+pub use problem::Problem;
+
+/// The whole configuration of one gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// [`FORMAT`] of the tool that wrote the document.
+    pub format: u32,
+    /// Who signs the tokens.
+    pub issuer: Issuer,
+    /// CORS rules for refusals that no route answers for (unknown paths).
+    pub default_cors: Option<Cors>,
+    /// The routes, the one with the greatest weight first.
+    pub routes: Vec<Route>,
+}
+
+/// The issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Issuer {
+    /// Base URL without a trailing slash; key sets and feed are fetched below it.
+    pub url: String,
+    /// The `iss` of its tokens where that differs from `url`.
+    pub iss: Option<String>,
+    /// The audience of routes that name none.
+    pub audience: String,
+    /// How long its key set may be used.
+    pub jwks: JwksRule,
+}
+
+/// Life times of the issuer's key set in the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JwksRule {
+    /// Older keys are still used, and refreshed in the background.
+    pub soft_secs: u64,
+    /// Older keys are not used any more.
+    pub hard_secs: u64,
+    /// How long one fetch from the issuer may take.
+    pub timeout_ms: u32,
+}
+
+/// One route: which requests it takes, what it demands, where it sends them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// Name in logs and in the effective table.
+    pub id: String,
+    /// Which paths it takes.
+    pub path: PathPattern,
+    /// The only host it answers for; none means any.
+    pub host: Option<String>,
+    /// The methods it takes; another method on its path is 405.
+    pub methods: Vec<Method>,
+    /// Whether a token is needed.
+    pub auth: Auth,
+    /// Why no token is needed; present exactly when `auth` is [`Auth::None`].
+    pub reason: Option<String>,
+    /// The audience a token must name.
+    pub audience: String,
+    /// The roles that may pass; empty means any.
+    pub roles: Vec<String>,
+    /// Where a token may be besides the `Authorization` header.
+    pub token: TokenSource,
+    /// How fresh the revocation feed must be.
+    pub revocation: RevocationRule,
+    /// How long the backend may take until its response headers arrive.
+    pub timeout_ms: u32,
+    /// The largest request body.
+    pub max_body_bytes: u64,
+    /// Whether answers to authenticated requests may be cached as the backend says.
+    pub cache: bool,
+    /// CORS rules; none means the gateway adds no CORS header.
+    pub cors: Option<Cors>,
+    /// Where requests go.
+    pub backend: Backend,
+}
+
+/// Which paths a route takes. Compared with the path after one percent-decoding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PathPattern {
+    /// The path itself, or its beginning up to and including the last slash.
+    pub literal: String,
+    /// Whether every path that begins with `literal` is taken.
+    pub prefix: bool,
+}
+
+/// The methods a route can take. `TRACE` and `CONNECT` are refused on every route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Read without the body.
+    Head,
+    /// Create or act.
+    Post,
+    /// Replace.
+    Put,
+    /// Change.
+    Patch,
+    /// Remove.
+    Delete,
+    /// Ask what is possible.
+    Options,
+}
+
+/// Whether a route needs a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// No token, no entry.
+    Required,
+    /// Without a token the request passes without identity; a bad token is refused.
+    Optional,
+    /// Tokens are not looked at.
+    None,
+}
+
+/// Where a token may be, besides `Authorization: Bearer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenSource {
+    /// Nowhere else.
+    Bearer,
+    /// In the cookie of this name, which begins with `__Host-`.
+    Cookie(String),
+}
+
+/// How fresh the revocation feed must be for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevocationRule {
+    /// Whether the issuer is asked before the request is let through.
+    pub mode: RevocationMode,
+    /// A feed older than this is stale.
+    pub max_age_secs: u64,
+    /// What happens when the feed is stale and could not be renewed.
+    pub on_stale: OnStale,
+}
+
+/// Whether the issuer is asked before the request is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevocationMode {
+    /// The feed held is good until `max_age_secs`.
+    Bounded,
+    /// A feed older than a second is renewed first.
+    Strict,
+}
+
+/// What happens when the feed is stale and could not be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStale {
+    /// The request passes on the feed held.
+    Open,
+    /// The request is answered 503.
+    Closed,
+}
+
+/// CORS rules of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cors {
+    /// Origins as browsers send them, or the single entry `*`.
+    pub origins: Vec<String>,
+    /// Whether cookies and `Authorization` may be sent along.
+    pub credentials: bool,
+    /// How long a browser may remember a preflight.
+    pub max_age_secs: u64,
+}
+
+/// Where the requests of a route go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backend {
+    /// Name that the edge's assertions will be addressed to.
+    pub name: Option<String>,
+    /// The way to it.
+    pub target: Target,
+    /// Whether the access token is passed on.
+    pub forward_token: bool,
+    /// How many leading path segments are removed before forwarding.
+    pub strip_segments: u32,
+}
+
+/// The way to a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// Base URL without a trailing slash.
+    Url(String),
+    /// Name of a service binding of the Worker.
+    Service(String),
+}
+
+impl Config {
+    /// Reads the document the tool wrote.
+    ///
+    /// # Errors
+    /// When the document is not one of [`FORMAT`]; it can only have been written by
+    /// another version or by hand.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_json::from_str(json).map_err(|_| ConfigError)?;
+        if config.format == FORMAT {
+            Ok(config)
+        } else {
+            Err(ConfigError)
+        }
+    }
+
+    /// The document for the Worker.
+    #[cfg(feature = "tool")]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings, numbers and lists always serialise")
+    }
+}
+
+impl Method {
+    /// The method of a request line; `None` for methods no route can take.
+    pub fn parse(text: &str) -> Option<Self> {
+        ALL_METHODS
+            .into_iter()
+            .find(|method| method.as_str() == text)
+    }
+
+    /// As on the request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+        }
+    }
+
+    /// Whether it changes nothing (RFC 9110, section 9.2.1).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+}
+
+/// The configuration was not written by this version of the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigError;
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the bundled configuration was not written by this version of the tool")
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// Raised when the JSON changes its meaning, so that a Worker never guesses.
+pub const FORMAT: u32 = 1;
+
+/// Every method a route can take, in the order they are printed.
+pub const ALL_METHODS: [Method; 7] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Patch,
+    Method::Delete,
+    Method::Options,
+];

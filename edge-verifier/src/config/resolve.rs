@@ -1,0 +1,382 @@
+//! From keys as written to rules as applied: defaults, and rules between keys.
+
+use super::keys::{BackendKeys, CorsKeys, IssuerKeys, RouteKeys, RuleKeys};
+use super::reader::{At, Table};
+use super::{
+    Auth, Backend, Config, Cors, FORMAT, Issuer, JwksRule, Method, OnStale, RevocationMode,
+    RevocationRule, Route, Target, TokenSource,
+};
+
+/// Builds the configuration; whatever is missing or contradictory is noted on `file`.
+pub(super) fn config(
+    file: &Table<'_>,
+    issuer: Option<At<IssuerKeys>>,
+    defaults: &RuleKeys,
+    routes: Vec<RouteKeys>,
+) -> Option<Config> {
+    refuse_open_defaults(file, defaults);
+    let issuer = issuer.and_then(|keys| resolve_issuer(file, keys));
+    let audience = issuer.as_ref().map_or("", |issuer| &issuer.audience);
+    let mut resolved: Vec<At<Route>> = Vec::with_capacity(routes.len());
+    for keys in routes {
+        let line = keys.line;
+        if let Some(route) = resolve_route(file, keys, defaults, audience) {
+            refuse_clash(file, &resolved, line, &route);
+            resolved.push(At::new(line, route));
+        }
+    }
+    let mut routes: Vec<Route> = resolved.into_iter().map(|route| route.value).collect();
+    routes.sort_by_key(|route| core::cmp::Reverse(route.weight()));
+    let default_cors = defaults
+        .cors
+        .as_ref()
+        .and_then(|keys| resolve_cors(file, keys));
+    Some(Config {
+        format: FORMAT,
+        issuer: issuer?,
+        default_cors,
+        routes,
+    })
+}
+
+fn resolve_issuer(file: &Table<'_>, keys: At<IssuerKeys>) -> Option<Issuer> {
+    let At { line, value: keys } = keys;
+    if keys.audience.is_none() {
+        file.note(
+            line,
+            "[issuer] names no audience",
+            "add audience = \"tollgate\" (the issuer's JWT_AUDIENCE), so that tokens for others are refused",
+        );
+    }
+    if keys.url.is_none() {
+        file.note(
+            line,
+            "[issuer] has no usable url",
+            "add url = \"https://id.example.com\"",
+        );
+    }
+    let soft_secs = keys.soft_s.map_or(DEFAULT_SOFT_SECS, |at| at.value);
+    let hard_secs = keys
+        .hard_s
+        .map_or(DEFAULT_HARD_SECS.max(soft_secs), |at| at.value);
+    if soft_secs > hard_secs {
+        let line = keys.hard_s.or(keys.soft_s).map_or(line, |at| at.line);
+        file.note(
+            line,
+            "`soft_s` of [issuer] jwks is greater than `hard_s`",
+            "keep soft_s ≤ hard_s",
+        );
+    }
+    let timeout_ms = keys
+        .timeout_ms
+        .map_or(DEFAULT_ISSUER_TIMEOUT_MS, |at| narrow(at.value));
+    Some(Issuer {
+        url: keys.url?.value,
+        iss: keys.iss.map(|at| at.value),
+        audience: keys.audience?.value,
+        jwks: JwksRule {
+            soft_secs,
+            hard_secs,
+            timeout_ms,
+        },
+    })
+}
+
+fn resolve_route(
+    file: &Table<'_>,
+    keys: RouteKeys,
+    defaults: &RuleKeys,
+    audience: &str,
+) -> Option<Route> {
+    let line = keys.line;
+    let id = missing(
+        file,
+        line,
+        keys.id,
+        "id",
+        "a short name for logs, such as id = \"orders\"",
+    );
+    let path = missing(
+        file,
+        line,
+        keys.path,
+        "path",
+        "path = \"/orders/*\" or an exact path",
+    );
+    let rules = keys.rules.or(defaults);
+    refuse_auth_without_reason(file, line, &rules);
+    let cors = rules
+        .cors
+        .as_ref()
+        .and_then(|keys| resolve_cors(file, keys));
+    let revocation = resolve_revocation(&rules);
+    let literal = path.as_ref().map(|path| path.value.literal.as_str());
+    let backend = resolve_backend(file, line, rules.backend, literal);
+    let route = Route {
+        id: id?.value,
+        host: keys.host.map(|at| at.value),
+        methods: rules
+            .methods
+            .map_or_else(|| vec![Method::Get, Method::Head], |at| at.value),
+        auth: rules.auth.map_or(Auth::Required, |at| at.value),
+        reason: rules.reason.map(|at| at.value),
+        audience: rules
+            .audience
+            .map_or_else(|| audience.to_owned(), |at| at.value),
+        roles: rules.roles.map_or_else(Vec::new, |at| at.value),
+        token: rules.token.map_or(TokenSource::Bearer, |at| at.value),
+        revocation,
+        timeout_ms: narrow(rules.timeout_ms.map_or(DEFAULT_TIMEOUT_MS, |at| at.value)),
+        max_body_bytes: rules
+            .max_body_bytes
+            .map_or(DEFAULT_BODY_BYTES, |at| at.value),
+        cache: rules.cache.is_some_and(|at| at.value),
+        cors,
+        path: path?.value,
+        backend: backend?,
+    };
+    refuse_cookie_without_origins(file, line, &route);
+    if route.methods.is_empty() {
+        file.note(
+            line,
+            "a route without methods takes no request",
+            "list at least one method",
+        );
+    }
+    Some(route)
+}
+
+fn resolve_revocation(rules: &RuleKeys) -> RevocationRule {
+    let keys = &rules.revocation;
+    RevocationRule {
+        mode: keys.mode.map_or(RevocationMode::Bounded, |at| at.value),
+        max_age_secs: keys.max_age_s.map_or(DEFAULT_FEED_AGE_SECS, |at| at.value),
+        on_stale: keys.on_stale.map_or(OnStale::Open, |at| at.value),
+    }
+}
+
+fn resolve_cors(file: &Table<'_>, keys: &At<CorsKeys>) -> Option<Cors> {
+    let At { line, value: keys } = keys;
+    let origins = keys
+        .origins
+        .as_ref()
+        .map_or_else(Vec::new, |at| at.value.clone());
+    let credentials = keys.credentials.is_some_and(|at| at.value);
+    let any = origins.iter().any(|origin| origin == "*");
+    if any && origins.len() > 1 {
+        file.note(
+            *line,
+            "`origins` lists * beside others",
+            "list either * or origins",
+        );
+    }
+    if any && credentials {
+        let remedy = "list the origins, or set credentials = false";
+        file.note(*line, "cors allows credentials to every origin", remedy);
+    }
+    let max_age_secs = keys.max_age_s.map_or(DEFAULT_PREFLIGHT_SECS, |at| at.value);
+    (!origins.is_empty()).then_some(Cors {
+        origins,
+        credentials,
+        max_age_secs,
+    })
+}
+
+fn resolve_backend(
+    file: &Table<'_>,
+    route_line: usize,
+    keys: Option<At<BackendKeys>>,
+    literal: Option<&str>,
+) -> Option<Backend> {
+    let Some(At { line, value: keys }) = keys else {
+        file.note(
+            route_line,
+            "a route without a backend has nowhere to send requests",
+            "add backend = { service = \"NAME\" } or backend = { url = \"…\", trust = \"network\" }",
+        );
+        return None;
+    };
+    refuse_assertion(file, line, &keys);
+    let strip_segments = resolve_strip(file, keys.strip_prefix, literal);
+    let target = match (keys.url, keys.service) {
+        (Some(url), None) => Target::Url(url.value),
+        (None, Some(service)) => Target::Service(service.value),
+        _ => {
+            file.note(
+                line,
+                "a backend needs exactly one of `url` and `service`",
+                "keep one of them",
+            );
+            return None;
+        }
+    };
+    let name = keys.name.map(|name| name.value);
+    Some(Backend {
+        name,
+        target,
+        forward_token: keys.forward_token,
+        strip_segments: strip_segments?,
+    })
+}
+
+/// `assertion` is true for URL backends unless `trust = "network"` is spelled out;
+/// signing is not built yet, and a route must not pretend that it is.
+fn refuse_assertion(file: &Table<'_>, line: usize, keys: &BackendKeys) {
+    let assertion = keys.assertion.map(|at| at.value);
+    if keys.url.is_some() && !keys.trust_network {
+        let what = if assertion == Some(false) {
+            "a URL backend without assertion would believe anyone who reaches it"
+        } else {
+            "`assertion`, which a URL backend has unless told otherwise, is not available yet"
+        };
+        let remedy = "write trust = \"network\", assertion = false if only this gateway can reach the \
+                      backend; otherwise use a service binding";
+        file.note(line, what, remedy);
+    } else if assertion == Some(true) {
+        let what = "`assertion = true` is not available yet";
+        file.note(
+            line,
+            what,
+            "remove it; this version would not sign anything",
+        );
+    }
+}
+
+fn resolve_strip(
+    file: &Table<'_>,
+    prefix: Option<At<String>>,
+    literal: Option<&str>,
+) -> Option<u32> {
+    let Some(At {
+        line,
+        value: prefix,
+    }) = prefix
+    else {
+        return Some(0);
+    };
+    let inside = literal?.strip_prefix(prefix.as_str());
+    if inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Some(narrow(prefix.matches('/').count() as u64));
+    }
+    let what = format!("`strip_prefix` {prefix:?} is no beginning of the route's path");
+    file.note(line, what, "use whole leading segments of that path");
+    None
+}
+
+fn refuse_open_defaults(file: &Table<'_>, defaults: &RuleKeys) {
+    if let Some(auth) = defaults.auth.filter(|auth| auth.value == Auth::None) {
+        file.note(
+            auth.line,
+            "`auth = \"none\"` in [defaults] would open routes that do not say so",
+            "write it, with its reason, on each route that needs no token",
+        );
+    }
+    if let Some(reason) = &defaults.reason {
+        let remedy = "move it to the route with auth = \"none\"";
+        file.note(
+            reason.line,
+            "`reason` in [defaults] explains nothing",
+            remedy,
+        );
+    }
+}
+
+fn refuse_auth_without_reason(file: &Table<'_>, line: usize, rules: &RuleKeys) {
+    let open = rules.auth.filter(|auth| auth.value == Auth::None);
+    let roles = rules.roles.as_ref().filter(|roles| !roles.value.is_empty());
+    match (open, &rules.reason) {
+        (Some(auth), None) => file.note(
+            auth.line,
+            "`auth = \"none\"` without a reason",
+            "add reason = \"…\" saying why anyone may call this route",
+        ),
+        (None, Some(reason)) => file.note(
+            reason.line,
+            "`reason` on a route that looks at tokens",
+            "remove it, or set auth = \"none\"",
+        ),
+        _ => {}
+    }
+    if open.is_some() && roles.is_some() {
+        let line = roles.map_or(line, |roles| roles.line);
+        file.note(
+            line,
+            "`roles` on a route that looks at no token",
+            "remove roles or auth",
+        );
+    }
+}
+
+/// A cookie is sent by the browser whoever asks for it, so every write needs a
+/// listed origin; without a list the route could only ever refuse.
+fn refuse_cookie_without_origins(file: &Table<'_>, line: usize, route: &Route) {
+    let writes = route.methods.iter().any(|method| !method.is_safe());
+    let has_list = |cors: &Cors| cors.origins.iter().all(|origin| origin != "*");
+    let listed = route.cors.as_ref().is_some_and(has_list);
+    if matches!(route.token, TokenSource::Cookie(_)) && writes && !listed {
+        file.note(
+            line,
+            "a cookie route that changes things has no listed origins",
+            "add cors = { origins = [\"https://app.example.com\"], credentials = true }, \
+             with this gateway's own origin if its pages call it",
+        );
+    }
+}
+
+fn refuse_clash(file: &Table<'_>, before: &[At<Route>], line: usize, route: &Route) {
+    for earlier in before {
+        let (other, at) = (&earlier.value, earlier.line);
+        if other.id == route.id {
+            let what = format!("id {:?} is taken by the route at line {at}", route.id);
+            file.note(line, what, "give each route its own id");
+        }
+        let same = other.path == route.path && other.host == route.host;
+        if let Some(method) = route
+            .methods
+            .iter()
+            .find(|m| same && other.methods.contains(m))
+        {
+            let what = format!(
+                "route {:?} takes {} requests of equal weight with route {:?} at line {at}",
+                route.id,
+                method.as_str(),
+                other.id,
+            );
+            file.note(
+                line,
+                what,
+                "give one of them a longer path, a host, or other methods",
+            );
+        }
+    }
+}
+
+fn missing<T>(
+    file: &Table<'_>,
+    line: usize,
+    value: Option<At<T>>,
+    key: &str,
+    example: &str,
+) -> Option<At<T>> {
+    if value.is_none() {
+        file.note(
+            line,
+            format!("a route without a usable `{key}`"),
+            format!("add {example}"),
+        );
+    }
+    value
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).expect("the ranges of the keys end far below 2^32")
+}
+
+const DEFAULT_SOFT_SECS: u64 = 300;
+const DEFAULT_HARD_SECS: u64 = 3600;
+const DEFAULT_ISSUER_TIMEOUT_MS: u32 = 3000;
+const DEFAULT_FEED_AGE_SECS: u64 = 30;
+const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+const DEFAULT_BODY_BYTES: u64 = 100 << 20;
+/// Ten minutes: long enough to be worth it, short enough to change one's mind.
+const DEFAULT_PREFLIGHT_SECS: u64 = 600;

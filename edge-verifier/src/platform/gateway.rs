@@ -1,0 +1,240 @@
+//! What the entry calls: the synchronous decision, and the full way for requests that
+//! need something fetched first.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use futures_util::future::{join_all, select};
+use serde::Serialize;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use worker::js_sys::Promise;
+use worker::wasm_bindgen_futures::future_to_promise;
+use worker::{Context, Env, worker_sys};
+
+use crate::answer::{self, Answer};
+use crate::bindings::Bindings;
+use crate::config::Config;
+use crate::decide::{Decision, Verdict, Wait, Work, decide};
+use crate::forward::Forward;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+use super::{clock, log};
+
+/// The gateway of one isolate, as JavaScript holds it.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Gateway(Rc<Isolate>);
+
+/// Configuration and state of one isolate.
+#[derive(Debug)]
+pub(crate) struct Isolate {
+    pub(crate) config: Config,
+    pub(crate) bindings: Bindings,
+    pub(crate) state: RefCell<State>,
+    /// Work of the last decision, which its own request takes up in the same turn.
+    handed_over: RefCell<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    wait: Wait,
+    background: Vec<Work>,
+}
+
+/// A decision as JSON: `forward` or `answer`, or neither when the full way must be gone.
+#[derive(Serialize)]
+struct Reply<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forward: Option<&'a Forward>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Answer>,
+    background: bool,
+}
+
+#[wasm_bindgen]
+impl Gateway {
+    /// Reads the bundled configuration and the Worker's bindings.
+    ///
+    /// # Errors
+    /// When the configuration is not one of this version.
+    #[wasm_bindgen(constructor)]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "JavaScript hands over the environment"
+    )]
+    pub fn new(config: &str, env: Env) -> Result<Self, worker::wasm_bindgen::JsError> {
+        std::panic::set_hook(Box::new(report_panic));
+        let mut config = Config::from_json(config)?;
+        let (bindings, setup) = Bindings::read(&env, &mut config);
+        for problem in setup.problems() {
+            log::event("setup", "bindings", &problem);
+        }
+        let state = RefCell::new(State::new(&config, setup));
+        let handed_over = RefCell::default();
+        Ok(Self(Rc::new(Isolate {
+            config,
+            bindings,
+            state,
+            handed_over,
+        })))
+    }
+
+    /// Decides at once, from memory. The argument is method, URL, and each header's name and
+    /// value, every one followed by a line feed.
+    pub fn decide(&self, request: &str) -> String {
+        let decision = self.0.decide(request, 0);
+        self.0.hand_over(decision)
+    }
+
+    /// Goes the full way for the request of the last decision: fetches what is missing and
+    /// decides again. Resolves to a decision that forwards or answers.
+    pub fn resume(&self, request: String, ctx: worker_sys::Context) -> Promise {
+        let isolate = Rc::clone(&self.0);
+        let pending = isolate.handed_over.take();
+        let ctx = Rc::new(Context::new(ctx));
+        future_to_promise(
+            async move { Ok(JsValue::from(isolate.finish(request, ctx, pending).await)) },
+        )
+    }
+
+    /// Starts the background work of the last decision.
+    pub fn start(&self, ctx: worker_sys::Context) {
+        let pending = self.0.handed_over.take();
+        self.0
+            .start(&Rc::new(Context::new(ctx)), pending.background);
+    }
+
+    /// The answer when forwarding failed, or when the backend must not get the rest of a
+    /// body: `unreachable`, `timeout` or `too_large`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an optional string comes owned"
+    )]
+    pub fn failed(&self, route: usize, what: &str, origin: Option<String>) -> String {
+        let refusal = match what {
+            "timeout" => Refusal::UpstreamTimeout,
+            "too_large" => Refusal::BodyTooLarge,
+            _ => Refusal::UpstreamUnreachable,
+        };
+        let isolate = &self.0;
+        let route = isolate.config.routes.get(route);
+        let (state, now) = (isolate.state.borrow(), clock::now());
+        let answer = answer::refusal(
+            &isolate.config,
+            &state,
+            now,
+            route,
+            origin.as_deref(),
+            &refusal,
+        );
+        reply(&Verdict::Answer(Box::new(answer)), false)
+    }
+}
+
+impl Isolate {
+    fn decide(&self, request: &str, waited_ms: u32) -> Decision {
+        decide(
+            &self.config,
+            &mut self.state.borrow_mut(),
+            request,
+            clock::now(),
+            waited_ms,
+        )
+    }
+
+    /// The reply to a decision; what is to be fetched waits for the entry's next call.
+    fn hand_over(&self, decision: Decision) -> String {
+        let Decision {
+            verdict,
+            background,
+        } = decision;
+        let reply = reply(&verdict, !background.is_empty());
+        let wait = if let Verdict::Wait(wait) = verdict {
+            wait
+        } else {
+            Wait::default()
+        };
+        self.handed_over.replace(Pending { wait, background });
+        reply
+    }
+
+    async fn finish(self: Rc<Self>, request: String, ctx: Rc<Context>, first: Pending) -> String {
+        let started = clock::now();
+        let mut pending = first;
+        for _ in 0..MAX_ROUNDS {
+            self.start(&ctx, pending.background);
+            self.serve(&ctx, pending.wait).await;
+            let waited_ms = clock::now().millis_since(started);
+            let decision = self.decide(&request, u32::try_from(waited_ms).unwrap_or(u32::MAX));
+            let Decision {
+                verdict,
+                background,
+            } = decision;
+            match verdict {
+                Verdict::Wait(wait) => pending = Pending { wait, background },
+                settled => {
+                    self.start(&ctx, background);
+                    return reply(&settled, false);
+                }
+            }
+        }
+        let refusal = Refusal::KeysUnavailable {
+            retry_after_secs: 1,
+        };
+        let (state, now) = (self.state.borrow(), clock::now());
+        let answer = answer::refusal(&self.config, &state, now, None, None, &refusal);
+        reply(&Verdict::Answer(Box::new(answer)), false)
+    }
+
+    /// Starts work that outlives the request if need be, and waits for it as long as asked.
+    async fn serve(self: &Rc<Self>, ctx: &Rc<Context>, wait: Wait) {
+        let bounded = wait.work.into_iter().map(|(work, longest_ms)| {
+            let work = Rc::clone(self)
+                .perform(Rc::clone(ctx), work)
+                .boxed_local()
+                .shared();
+            ctx.wait_until(work.clone());
+            async move {
+                select(work, pin!(clock::sleep(longest_ms))).await;
+            }
+        });
+        join_all(bounded).await;
+        if let Some(millis) = wait.again_after_ms {
+            clock::sleep(millis).await;
+        }
+    }
+
+    fn start(self: &Rc<Self>, ctx: &Rc<Context>, background: Vec<Work>) {
+        for work in background {
+            ctx.wait_until(Rc::clone(self).perform(Rc::clone(ctx), work));
+        }
+    }
+}
+
+fn reply(verdict: &Verdict, background: bool) -> String {
+    let (forward, answer) = match verdict {
+        Verdict::Forward(forward) => (Some(&**forward), None),
+        Verdict::Answer(answer) => (None, Some(&**answer)),
+        Verdict::Wait(_) => (None, None),
+    };
+    let reply = Reply {
+        forward,
+        answer,
+        background,
+    };
+    serde_json::to_string(&reply).expect("strings, numbers and lists always serialise")
+}
+
+/// Where the code broke, without the message, which may repeat input.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info
+        .location()
+        .map_or_else(String::new, ToString::to_string);
+    log::event("panic", "gateway", &place);
+}
+
+/// Waits are at least 25 ms and end after 6 s; twice as many rounds are a fault of ours.
+const MAX_ROUNDS: usize = 512;

@@ -1,0 +1,82 @@
+// Checks edge.toml and prints what each route does; `--write` also leaves it as JSON for
+// the Worker. Runs on Node alone: the rules are those of the Worker, as WebAssembly.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const build = join(dirname(fileURLToPath(import.meta.url)), "..", "build");
+const USAGE = `usage: node edge-verifier/tools/check.mjs [--config FILE] [--json | --write]
+       node edge-verifier/tools/check.mjs [--config FILE] explain METHOD URL
+  checks FILE (edge.toml) and prints the effective routes,
+  or what would become of a request;
+  --json   prints them as the JSON that the Worker bundles;
+  --write  leaves that JSON in edge-verifier/build/edge.json as well`;
+
+/** Something to tell the person at the terminal, without a stack. */
+class Refusal extends Error {}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Refusal ? error.message : error);
+  process.exitCode = 1;
+}
+
+async function main() {
+  const { config, json, write, explained } = readArguments();
+  const { checkConfig, explain } = await load();
+  const text = read(config);
+  const checked = checkConfig(text);
+  if (checked.problems !== "") {
+    console.error(`${config} is not accepted:\n\n${checked.problems}\n`);
+    return 1;
+  }
+  if (write) {
+    mkdirSync(build, { recursive: true });
+    writeFileSync(join(build, "edge.json"), checked.json);
+  }
+  if (explained) console.log(explain(text, ...explained));
+  else console.log(json ? checked.json : checked.table);
+  return 0;
+}
+
+function readArguments() {
+  const options = {
+    config: { type: "string", default: "edge.toml" },
+    json: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+  };
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const [verb, ...explained] = positionals;
+    if (verb === undefined) return values;
+    if (verb === "explain" && explained.length === 2) return { ...values, explained };
+  } catch {
+    // Said below.
+  }
+  throw new Refusal(USAGE);
+}
+
+function read(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    throw new Refusal(`${file} cannot be read.\nName the file with --config, or run this where it is.`);
+  }
+}
+
+/** The configuration rules, out of the module that was built beside the Worker. */
+async function load() {
+  const wasm = join(build, "tool_bg.wasm");
+  let module;
+  try {
+    module = new WebAssembly.Module(readFileSync(wasm));
+  } catch {
+    throw new Refusal("The tool has not been built yet.\nRun `cargo xtask edge build` once.");
+  }
+  const tool = await import("../build/tool.js");
+  tool.initSync({ module });
+  return tool;
+}
