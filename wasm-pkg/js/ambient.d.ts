@@ -1,0 +1,20 @@
+// What runtimes and bundlers provide, as far as it is used here.
+
+declare module "*.wasm" {
+  const module: WebAssembly.Module;
+  export default module;
+}
+
+declare module "cloudflare:workers" {
+  export const waitUntil: ((work: Promise<unknown>) => void) | undefined;
+}
+
+declare module "node:fs" {
+  export function readFileSync(path: string | URL): Uint8Array<ArrayBuffer>;
+}
+
+declare module "node:path" {
+  export function join(...parts: string[]): string;
+}
+
+declare const __dirname: string;

@@ -1,0 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { nodeHost } from "../hosts/node.mjs";
+import { verifierFor } from "../verifier.mjs";
+
+export { VerifyError } from "../errors.mjs";
+export const createVerifier = verifierFor(
+  nodeHost(() => readFileSync(join(__dirname, "verifier.wasm"))),
+);

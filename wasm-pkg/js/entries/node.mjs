@@ -1,0 +1,8 @@
+import { readFileSync } from "node:fs";
+import { nodeHost } from "../hosts/node.mjs";
+import { verifierFor } from "../verifier.mjs";
+
+export { VerifyError } from "../errors.mjs";
+export const createVerifier = verifierFor(
+  nodeHost(() => readFileSync(new URL("./verifier.wasm", import.meta.url))),
+);

@@ -1,0 +1,4 @@
+import { host } from "../hosts/browser.mjs";
+import { signatureVerifierFor } from "../testing.mjs";
+
+export const verifySignature = signatureVerifierFor(host);

@@ -1,0 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { nodeHost } from "../hosts/node.mjs";
+import { signatureVerifierFor } from "../testing.mjs";
+
+export const verifySignature = signatureVerifierFor(
+  nodeHost(() => readFileSync(join(__dirname, "verifier.wasm"))),
+);

@@ -1,0 +1,7 @@
+import { readFileSync } from "node:fs";
+import { nodeHost } from "../hosts/node.mjs";
+import { signatureVerifierFor } from "../testing.mjs";
+
+export const verifySignature = signatureVerifierFor(
+  nodeHost(() => readFileSync(new URL("./verifier.wasm", import.meta.url))),
+);

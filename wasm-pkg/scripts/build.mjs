@@ -1,0 +1,94 @@
+/**
+ * Builds `dist/`: the WebAssembly module, one JavaScript file for each entry and format, and the
+ * types for CommonJS. Fails when something is larger than it may be.
+ *
+ * `node scripts/build.mjs`
+ */
+
+import { copyFile, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build as bundle } from "esbuild";
+import { buildWasm } from "./wasm.mjs";
+
+const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)));
+const DIST = join(PACKAGE, "dist");
+
+export async function build() {
+  await rm(DIST, { recursive: true, force: true });
+  await mkdir(DIST, { recursive: true });
+  await buildWasm(join(DIST, "verifier.wasm"));
+  await Promise.all(ENTRIES.map(bundleEntry));
+  await copyFile(join(PACKAGE, "index.d.ts"), join(DIST, "index.d.cts"));
+  await copyFile(join(PACKAGE, "testing.d.ts"), join(DIST, "testing.d.cts"));
+  await copyLicences();
+  await checkSizes();
+}
+
+/** Small, with a map that shows debuggers the code as it was written. */
+async function bundleEntry({ from, to }) {
+  await bundle({
+    absWorkingDir: PACKAGE,
+    entryPoints: [`js/entries/${from}`],
+    outfile: `dist/${to}`,
+    bundle: true,
+    format: to.endsWith(".cjs") ? "cjs" : "esm",
+    platform: "neutral",
+    target: "es2022",
+    minify: true,
+    sourcemap: "linked",
+    external: ["node:*", "cloudflare:*", "*.wasm"],
+    logLevel: "warning",
+  });
+}
+
+/** Both texts are at the root of the repository; npm packs only what is in the package's folder. */
+async function copyLicences() {
+  for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) {
+    await copyFile(join(PACKAGE, "..", name), join(PACKAGE, name));
+  }
+}
+
+async function checkSizes() {
+  const rows = await Promise.all(LIMITS.map(measure));
+  for (const { file, raw, gzip, limit } of rows) {
+    console.log(`${file.padEnd(16)}${kb(raw)}${kb(gzip)} gzip, limit ${limit} KB`);
+  }
+  const tooLarge = rows.filter(({ gzip, limit }) => gzip > limit * 1024);
+  if (tooLarge.length > 0) {
+    throw new Error(
+      `too large: ${tooLarge.map(({ file }) => file).join(", ")}; find out what has come in, or raise the limit on purpose`,
+    );
+  }
+}
+
+async function measure({ file, limit }) {
+  const path = join(DIST, file);
+  const { size: raw } = await stat(path);
+  return { file, raw, gzip: gzipSync(await readFile(path), { level: 9 }).length, limit };
+}
+
+const kb = (bytes) => `${(bytes / 1024).toFixed(1)} KB`.padStart(10);
+
+const ENTRIES = [
+  { from: "node.mjs", to: "node.mjs" },
+  { from: "node.cjs.mjs", to: "node.cjs" },
+  { from: "workerd.mjs", to: "workerd.mjs" },
+  { from: "browser.mjs", to: "browser.mjs" },
+  { from: "testing-node.mjs", to: "testing-node.mjs" },
+  { from: "testing-node.cjs.mjs", to: "testing-node.cjs" },
+  { from: "testing-workerd.mjs", to: "testing-workerd.mjs" },
+  { from: "testing-browser.mjs", to: "testing-browser.mjs" },
+];
+
+/** What a page or a worker has to load, in KB after gzip. */
+const LIMITS = [
+  { file: "verifier.wasm", limit: 48 },
+  { file: "node.mjs", limit: 5 },
+  { file: "node.cjs", limit: 5 },
+  { file: "workerd.mjs", limit: 5 },
+  { file: "browser.mjs", limit: 5 },
+];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();

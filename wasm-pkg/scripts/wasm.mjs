@@ -1,0 +1,135 @@
+/**
+ * From the Rust crate to `verifier.wasm`: cargo, wasm-bindgen, wasm-opt.
+ *
+ * Of wasm-bindgen's work only the module is used. Its JavaScript belongs to one instance for
+ * each program and to one format; ours (`js/core.mjs`) does not, and is smaller.
+ */
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/**
+ * @param {string} to where to leave the module
+ */
+export function buildWasm(to) {
+  const scratch = mkdtempSync(join(tmpdir(), "verifier-wasm-"));
+  try {
+    const bound = bind(compile(), scratch);
+    optimize(withoutGlue(bound, scratch), to);
+    checkInterface(to);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+function compile() {
+  console.log("verifier.wasm: compiling (about a minute the first time)");
+  // With the `rlib` of the native tests beside it there would be no link-time optimization.
+  const what = "--package wasm-pkg --lib --crate-type cdylib --features freestanding";
+  const how = `--profile ${PROFILE} --target ${TARGET}`;
+  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => [
+    "--config",
+    `${name}=${JSON.stringify(value)}`,
+  ]);
+  run("cargo", ["rustc", ...`${what} ${how}`.split(" "), ...settings]);
+  return resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", TARGET, PROFILE, "wasm_pkg.wasm");
+}
+
+function bind(compiled, scratch) {
+  const flags = "--target web --no-typescript --remove-name-section --remove-producers-section";
+  const where = ["--out-name", "bound", "--out-dir", scratch];
+  run(wasmBindgen(), [...flags.split(" "), ...where, compiled]);
+  return join(scratch, "bound_bg.wasm");
+}
+
+/** Keeps what `js/core.mjs` calls, and what that needs. */
+function withoutGlue(bound, scratch) {
+  const names = ["memory", ...calledFunctions()];
+  const graph = [
+    { name: "core.mjs", root: true, reaches: names },
+    ...names.map((name) => ({ name, export: name })),
+  ];
+  const graphFile = join(scratch, "graph.json");
+  const kept = join(scratch, "kept.wasm");
+  writeFileSync(graphFile, JSON.stringify(graph));
+  run(
+    process.execPath,
+    [binaryen("wasm-metadce"), ...FEATURES, bound, "--graph-file", graphFile, "-o", kept],
+    "ignore",
+  );
+  return kept;
+}
+
+function optimize(from, to) {
+  run(process.execPath, [binaryen("wasm-opt"), ...FEATURES, "-O3", from, "-o", to]);
+}
+
+/** The exports that the Rust source declares. */
+function calledFunctions() {
+  const source = readFileSync(join(ROOT, "wasm-pkg/src/lib.rs"), "utf8");
+  return [...source.matchAll(/#\[wasm_bindgen\]\npub fn (\w+)/g)].map(([, name]) => name);
+}
+
+function checkInterface(file) {
+  const module = new WebAssembly.Module(readFileSync(file));
+  const imports = WebAssembly.Module.imports(module);
+  if (imports.length > 0)
+    throw new Error(
+      `verifier.wasm imports ${imports.map(({ name }) => name).join(", ")}; it must import nothing`,
+    );
+}
+
+/** The one that `cargo xtask setup` installs, or one on the path. */
+function wasmBindgen() {
+  const version = /name = "wasm-bindgen"\nversion = "([^"]+)"/.exec(
+    readFileSync(join(ROOT, "Cargo.lock"), "utf8"),
+  )?.[1];
+  const folders = [join(ROOT, ".tools/bin"), ...(process.env.PATH ?? "").split(delimiter)];
+  const candidates = folders.map((folder) => join(folder, "wasm-bindgen")).filter(existsSync);
+  const found = candidates.find(
+    (path) =>
+      execFileSync(path, ["--version"], { encoding: "utf8" }).trim() === `wasm-bindgen ${version}`,
+  );
+  if (!found) throw new Error(`there is no wasm-bindgen ${version}: run "cargo xtask setup"`);
+  return found;
+}
+
+const binaryen = (name) => join(ROOT, "node_modules/binaryen/bin", name);
+
+/** Flags of the surroundings would take the place of ours. */
+function run(program, args, stdout = "inherit") {
+  const { RUSTFLAGS, CARGO_ENCODED_RUSTFLAGS, ...env } = process.env;
+  execFileSync(program, args, { cwd: ROOT, env, stdio: ["ignore", stdout, "inherit"] });
+}
+
+const TARGET = "wasm32-unknown-unknown";
+
+const PROFILE = "verifier";
+
+/**
+ * As small as it gets, but for the curve: there speed costs 6 KB and makes a verification twice
+ * as fast. Unrolled hashing would cost as much and gain little.
+ */
+const SETTINGS = {
+  [`profile.${PROFILE}.inherits`]: "release",
+  [`profile.${PROFILE}.opt-level`]: "s",
+  [`profile.${PROFILE}.package.curve25519-dalek.opt-level`]: 3,
+  [`profile.${PROFILE}.lto`]: "fat",
+  [`profile.${PROFILE}.panic`]: "abort",
+  [`target.${TARGET}.rustflags`]: ['--cfg=sha2_backend_soft="compact"'],
+};
+
+/** What rustc uses by default for this target, all of it in every runtime we support. */
+const FEATURES = [
+  "--enable-bulk-memory",
+  "--enable-multivalue",
+  "--enable-mutable-globals",
+  "--enable-nontrapping-float-to-int",
+  "--enable-reference-types",
+  "--enable-sign-ext",
+];
