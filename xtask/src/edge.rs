@@ -1,0 +1,95 @@
+//! `cargo xtask edge …`: builds the edge worker and looks at its configuration.
+
+use anyhow::{Result, bail};
+
+use crate::process;
+use crate::setup::{self, Tool, Toolbox};
+use crate::ui;
+use crate::wasm::{self, Module};
+use crate::workspace::Workspace;
+
+/// Builds the tool that checks `edge.toml` and the module that `entry.mjs` loads.
+pub fn build(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    wasm::build(workspace, toolbox, &CHECKER)?;
+    wasm::build(workspace, toolbox, &WORKER)
+}
+
+/// Runs one of the subcommands.
+pub fn run(workspace: &Workspace, args: &[&str]) -> Result<()> {
+    let toolbox = setup::ensure(workspace, TOOLS)?;
+    ui::heading("build", "compiles the edge worker");
+    build(workspace, &toolbox)?;
+    match args {
+        ["build"] => Ok(()),
+        ["check", rest @ ..] => tool(workspace, &toolbox, rest),
+        ["explain", _, _] => tool(workspace, &toolbox, args),
+        ["dev"] => wrangler(workspace, &toolbox),
+        _ => bail!("usage: cargo xtask edge build | check | explain METHOD URL | dev"),
+    }
+}
+
+/// The tool that is shipped with the worker and that its deployment runs too.
+fn tool(workspace: &Workspace, toolbox: &Toolbox, args: &[&str]) -> Result<()> {
+    let mut command = toolbox.command("node");
+    command
+        .arg("edge-verifier/tools/check.mjs")
+        .args(args)
+        .current_dir(&workspace.root);
+    finish(&mut command)
+}
+
+fn wrangler(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+    let mut command = toolbox.command("node");
+    command
+        .args([
+            "node_modules/wrangler/bin/wrangler.js",
+            "dev",
+            "--local",
+            "--ip",
+            "127.0.0.1",
+        ])
+        .current_dir(&workspace.root);
+    finish(&mut command)
+}
+
+/// The command speaks for itself; only whether it succeeded is left to say.
+fn finish(command: &mut std::process::Command) -> Result<()> {
+    let status = process::run_shown(command, |_| ())?;
+    if status.success() {
+        return Ok(());
+    }
+    bail!("{} failed ({status})", process::shown(command))
+}
+
+/// What building the worker takes.
+pub const TOOLS: &[Tool] = &[
+    Tool::WasmTarget,
+    Tool::WasmBindgen,
+    Tool::Node,
+    Tool::NpmPackages,
+];
+/// Carries no Workers bindings and therefore runs in Node.
+const CHECKER: Module = Module {
+    package: "edge-verifier",
+    feature: "tool",
+    profile: "edge-tool",
+    folder: FOLDER,
+    name: "tool",
+    bindings: &["--no-typescript"],
+    goal: "-Oz",
+};
+/// Carries no TOML; can be replaced by a fresh instance after a trap. Its types are what
+/// `entry.mjs` is checked against.
+const WORKER: Module = Module {
+    package: "edge-verifier",
+    feature: "worker",
+    profile: "release",
+    folder: FOLDER,
+    name: "edge",
+    bindings: &[
+        "--omit-default-module-path",
+        "--experimental-reset-state-function",
+    ],
+    goal: "-O3",
+};
+const FOLDER: &str = "edge-verifier/build";

@@ -1,0 +1,105 @@
+//! All automation of the project: `cargo xtask …`.
+//!
+//! Every command installs what it needs and is missing, says what it does and why, shows progress
+//! on whatever takes long, and does nothing the second time. It builds in seconds and needs nothing
+//! but Rust, so that it works on a machine where nothing else is installed yet.
+
+mod dev;
+mod edge;
+mod embedded_server;
+mod http;
+mod issuer;
+mod openapi;
+mod process;
+mod setup;
+mod sqlx;
+mod test;
+mod tidy;
+mod tour;
+mod ui;
+mod wasm;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match args {
+        [] | ["help" | "--help" | "-h"] => println!("{HELP}"),
+        ["setup"] => drop(setup::ensure(&workspace, setup::ALL)?),
+        ["dev"] => dev::run(&workspace, &data_dir(&workspace), dev::Then::Wait)?,
+        ["dev", "--tour", rest @ ..] => {
+            let then = dev::Then::Tour(tour_output(rest)?);
+            dev::run(&workspace, &data_dir(&workspace), then)?;
+        }
+        ["test"] => test::run(&workspace)?,
+        ["tidy"] => tidy::run(&workspace)?,
+        ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
+        ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
+        ["sqlx", "--check"] => sqlx::run(&workspace, sqlx::Mode::Check)?,
+        ["openapi"] => openapi::run(&workspace, openapi::Mode::Write)?,
+        ["openapi", "--check"] => openapi::run(&workspace, openapi::Mode::Check)?,
+        ["wasm", "pack"] => wasm::pack(&workspace, &setup::ensure(&workspace, edge::TOOLS)?)?,
+        ["edge", rest @ ..] => edge::run(&workspace, rest)?,
+        _ => bail!("no such command: {}\n\n{HELP}", args.join(" ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a development system keeps its data: the folder the issuer would use by itself.
+fn data_dir(workspace: &Workspace) -> PathBuf {
+    let named = std::env::var_os("TOLLGATE_DATA_DIR");
+    workspace
+        .root
+        .join(named.unwrap_or_else(|| ".tollgate".into()))
+}
+
+fn tour_output(args: &[&str]) -> Result<tour::Output> {
+    match args {
+        [] => Ok(tour::Output::Show),
+        ["--check-readme"] => Ok(tour::Output::CheckReadme),
+        ["--write-readme"] => Ok(tour::Output::WriteReadme),
+        _ => bail!(
+            "dev --tour takes --check-readme or --write-readme, not {}",
+            args.join(" ")
+        ),
+    }
+}
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup                 install what is missing: wasm target, wasm-bindgen, Node, npm packages,
+                        PostgreSQL, Chromium
+  dev                   build and start everything: issuer, edge, a backend; Ctrl-C stops it
+  dev --tour            the same, then walk the main job from registration to refusal, and stop
+  test                  every test of every part, with a table of how many ran
+  tidy                  the rules of style that a program can check
+  tidy --land-migrations
+                        list new migrations as landed: from then on they may not change
+  sqlx [--check]        bring .sqlx up to date with queries and migrations, or compare it
+  openapi [--check]     bring openapi.json up to date with the issuer, or compare it
+  wasm pack             build and pack the npm package
+  edge build            build the edge worker
+  edge check            check edge.toml and print the effective routes
+  edge explain METHOD URL
+                        say what would become of a request
+  edge dev              the edge alone, with reload
+
+Nothing has to be installed beforehand but Rust and Node.";

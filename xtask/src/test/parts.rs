@@ -1,0 +1,168 @@
+//! The parts and how the tests of each are run.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use super::count::Count;
+use crate::dev;
+use crate::edge;
+use crate::embedded_server;
+use crate::issuer;
+use crate::process;
+use crate::setup::Toolbox;
+use crate::tour;
+use crate::wasm;
+use crate::workspace::{Workspace, cargo};
+
+/// One part of the project and its tests.
+pub struct Part {
+    /// What the table calls it.
+    pub name: &'static str,
+    /// What it proves.
+    pub reason: &'static str,
+    /// Runs its tests. An error means that they could not be run.
+    pub run: fn(&Workspace, &Toolbox) -> Result<Count>,
+}
+
+/// All of them, the quickest to fail first.
+pub const PARTS: &[Part] = &[
+    Part {
+        name: "Rust, native",
+        reason: "unit and integration tests of every crate, against a real PostgreSQL",
+        run: native,
+    },
+    Part {
+        name: "Rust, examples in docs",
+        reason: "the examples in the documentation run",
+        run: docs,
+    },
+    Part {
+        name: "edge worker in workerd",
+        reason: "the worker as it is deployed, asked over HTTP",
+        run: edge_worker,
+    },
+    Part {
+        name: "npm package",
+        reason: "the packed tarball in Node, workerd and a browser",
+        run: npm_package,
+    },
+    Part {
+        name: "README example",
+        reason: "the tour prints what the README shows",
+        run: readme,
+    },
+];
+
+fn native(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    let mut command = cargo();
+    toolbox.equip(&mut command);
+    command.current_dir(&workspace.root);
+    let nextest = process::succeeds(cargo().args(["nextest", "--version"]));
+    let read: fn(&str) -> Option<Count> = if nextest {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        Count::from_nextest
+    } else {
+        // Slower, because one test program runs after the other; nothing has to be compiled for it.
+        command.args([
+            "test",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--no-fail-fast",
+        ]);
+        Count::from_cargo
+    };
+    run_cargo(command, read)
+}
+
+fn docs(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    let mut command = cargo();
+    toolbox.equip(&mut command);
+    command
+        .args(["test", "--workspace", "--doc", "--no-fail-fast"])
+        .current_dir(&workspace.root);
+    run_cargo(command, Count::from_cargo)
+}
+
+fn run_cargo(mut command: std::process::Command, read: fn(&str) -> Option<Count>) -> Result<Count> {
+    let mut total = Count::default();
+    let status = process::run_shown(&mut command, |line| {
+        if let Some(count) = read(line) {
+            total += count;
+        }
+    })?;
+    if !status.success() && total.failed == 0 {
+        bail!("{} failed ({status})", process::shown(&command));
+    }
+    Ok(total)
+}
+
+fn edge_worker(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    issuer::build(workspace)?;
+    edge::build(workspace, toolbox)?;
+    check_types(workspace, toolbox, "edge-verifier")?;
+    node(
+        workspace,
+        toolbox,
+        "edge-worker",
+        &["edge-verifier/test/*.test.mjs"],
+    )
+}
+
+fn npm_package(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    wasm::pack(workspace, toolbox)?;
+    check_types(workspace, toolbox, "wasm-pkg")?;
+    let patterns = [
+        "wasm-pkg/test/**/*.test.mjs",
+        "wasm-pkg/packaging-tests/**/*.test.mjs",
+    ];
+    node(workspace, toolbox, "npm-package", &patterns)
+}
+
+/// On data of its own: what a person tried in `.tollgate` is none of the test's business.
+fn readme(workspace: &Workspace, _toolbox: &Toolbox) -> Result<Count> {
+    let data_dir = workspace.target.join("tour-data");
+    embedded_server::remove(&data_dir)?;
+    dev::run(
+        workspace,
+        &data_dir,
+        dev::Then::Tour(tour::Output::CheckReadme),
+    )?;
+    Ok(Count {
+        ran: 1,
+        failed: 0,
+        skipped: 0,
+    })
+}
+
+/// The JavaScript is checked against its types before it runs.
+fn check_types(workspace: &Workspace, toolbox: &Toolbox, package: &str) -> Result<()> {
+    let mut command = toolbox.command("npm");
+    command
+        .args(["run", "--silent", "check"])
+        .current_dir(workspace.root.join(package));
+    process::run_quietly(package, "types agree", &mut command)
+}
+
+/// Runs Node's own test runner: readable on the terminal, counted from a file.
+fn node(workspace: &Workspace, toolbox: &Toolbox, name: &str, patterns: &[&str]) -> Result<Count> {
+    let report = workspace.target.join(format!("{name}.tap"));
+    let mut command = toolbox.command("node");
+    command
+        .arg("--test")
+        .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
+        .args(["--test-reporter=tap", "--test-reporter-destination"])
+        .arg(&report)
+        .args(patterns)
+        .env("TOLLGATE_BIN", issuer::program(workspace))
+        .current_dir(&workspace.root);
+    let status = process::run_shown(&mut command, |_| ())?;
+    let text = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
+    let count = Count::from_tap(&text);
+    if !status.success() && count.failed == 0 {
+        bail!("{} failed ({status})", process::shown(&command));
+    }
+    Ok(count)
+}
