@@ -124,6 +124,8 @@ impl Drop for Service {
         if matches!(self.child.try_wait(), Ok(None)) || test_kill_process_group(group).is_ok() {
             let _ = kill_process_group(group, Signal::KILL);
         }
+        // Until it is waited for, an ended child stays in its group.
+        let _ = self.child.wait();
     }
 }
 

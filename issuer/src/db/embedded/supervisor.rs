@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 
 use super::cluster::Cluster;
 use super::server::{self, Server};
@@ -24,16 +24,17 @@ pub(super) async fn run(cluster: Cluster, mut server: Server, mut stopped: onesh
                 tracing::error!(status, "PostgreSQL ended by itself; starting it again");
             }
         }
-        tokio::select! {
-            _ = &mut stopped => return,
-            started = restart(&cluster) => server = started,
+        match restart(&cluster, &mut stopped).await {
+            Some(started) => server = started,
+            None => return,
         }
     }
 }
 
-/// Tries until it succeeds: a full disk may be emptied, and until then the issuer answers that it
-/// is unavailable.
-async fn restart(cluster: &Cluster) -> Server {
+/// Tries until it succeeds or is told to stop: a full disk may be emptied, and until then the issuer
+/// answers that it is unavailable. A start under way is always finished, because a server that was
+/// abandoned halfway would go on without an owner.
+async fn restart(cluster: &Cluster, stopped: &mut oneshot::Receiver<()>) -> Option<Server> {
     let began = Instant::now();
     let mut pause = server::FIRST_PAUSE;
     loop {
@@ -41,11 +42,13 @@ async fn restart(cluster: &Cluster) -> Server {
             Ok(server) => {
                 let millis = began.elapsed().as_millis();
                 tracing::info!(millis, "PostgreSQL runs again");
-                return server;
+                return Some(server);
             }
             Err(error) => tracing::error!(%error, "PostgreSQL does not start; trying again"),
         }
-        sleep(pause).await;
+        if timeout(pause, &mut *stopped).await.is_ok() {
+            return None;
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
