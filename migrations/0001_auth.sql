@@ -40,6 +40,8 @@ create table auth.users (
   password_set_at    timestamptz,
   two_factor_enabled boolean     not null default false,
   token_cutoff       bigint      not null default 0,
+  credential_version bigint      not null default 1,
+  locale             text        not null default 'en',
   created_at         timestamptz not null,
   updated_at         timestamptz not null,
   deleted_at         timestamptz,
@@ -48,6 +50,7 @@ create table auth.users (
   constraint users_id_form check (id ~ '^[A-Za-z0-9_-]{21}$'),
   constraint users_email_form check (octet_length(email) <= 254 and email = lower(btrim(email))),
   constraint users_name_length check (char_length(name) between 1 and 100),
+  constraint users_locale_known check (locale in ('en', 'de')),
   constraint users_role_known check (role in ('user', 'admin')),
   constraint users_status_known check (status in ('active', 'banned', 'deleted', 'erased')),
   constraint users_deleted_dated check ((status in ('deleted', 'erased')) = (deleted_at is not null))
@@ -56,6 +59,9 @@ create unique index users_email_key on auth.users (email) where deleted_at is nu
 comment on table auth.users is 'One person each. Deleted softly first, erased after a grace period; the ledger stays.';
 comment on column auth.users.email is 'Trimmed and lower-cased; what one signs in with.';
 comment on column auth.users.password_hash is 'PHC string; null for accounts that sign in elsewhere.';
+comment on column auth.users.credential_version is
+  'Raised whenever what one signs in with, or whether one may, changes: whoever checked an older version opens no session.';
+comment on column auth.users.locale is 'The language of mail to this person.';
 comment on column auth.users.token_cutoff is
   'Unix seconds: access tokens issued before it are refused, and no new one carries an earlier time.';
 
@@ -348,7 +354,8 @@ create trigger security_event_seals_append_only before update or delete on auth.
   for each row execute function auth.refuse_change();
 
 -- Functions: building blocks ----------------------------------------------------------
--- Only other functions call these. p_request is {"id", "ip", "userAgent"} of the HTTP request.
+-- Only other functions call these. p_request is {"id", "ip", "userAgent"} of the HTTP request;
+-- {"actorKind", "actorId"} too where the actor is somebody other than the user concerned.
 
 create function auth.record_event(
   p_kind text, p_outcome text, p_user_id text, p_session_id text, p_data jsonb, p_request jsonb)
@@ -363,7 +370,8 @@ begin
   insert into auth.security_events
     (occurred_at, kind, outcome, actor_kind, actor_id, target_kind, target_id, user_id, session_id, request_id, details_digest)
   values (auth.clock(), p_kind, p_outcome,
-    case when p_user_id is null then 'anonymous' else 'user' end, p_user_id,
+    coalesce(p_request ->> 'actorKind', case when p_user_id is null then 'anonymous' else 'user' end),
+    case when p_request ? 'actorKind' then p_request ->> 'actorId' else p_user_id end,
     case when p_session_id is null then 'user' else 'session' end, coalesce(p_session_id, p_user_id),
     p_user_id, p_session_id, p_request ->> 'id',
     sha256(v_salt || convert_to(coalesce(v_ip, '') || chr(10) || coalesce(v_agent, '') || chr(10) || p_data::text, 'UTF8')))
@@ -371,6 +379,17 @@ begin
   insert into auth.security_event_details (event_id, user_id, salt, ip_address, user_agent, data)
   values (v_id, p_user_id, v_salt, v_ip::inet, v_agent, p_data);
 end $$;
+
+create function auth.enqueue_mail(p_user_id text, p_template text, p_dedupe_key text, p_data jsonb) returns void
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into auth.outbox (topic, user_id, dedupe_key, payload, created_at, available_at)
+  values ('mail', p_user_id, p_template || ':' || p_dedupe_key,
+          jsonb_build_object('template', p_template) || p_data, auth.clock(), auth.clock())
+  on conflict (topic, dedupe_key) do nothing;
+end $$;
+comment on function auth.enqueue_mail is
+  'A mail that goes out once the transaction has committed; one with the same template and key is sent once. p_data holds no secret: links and codes are derived when the mail is written.';
 
 create function auth.hash_prefix(p_text text) returns bytea
   language sql immutable parallel safe
@@ -388,6 +407,77 @@ begin
   insert into auth.revocations (kind, prefix, created_at, expires_at)
   values ('session', auth.hash_prefix(p_session.id), auth.clock(), p_session.access_expires_at + c_margin);
 end $$;
+
+create function auth.end_user_sessions(p_user_id text, p_reason text, p_except_session_id text) returns integer
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  s auth.sessions;
+  v_ended integer := 0;
+begin
+  for s in
+    select t.* from auth.sessions t
+     where t.user_id = p_user_id and t.id is distinct from p_except_session_id
+       and t.revoked_at is null and t.expires_at > auth.clock()
+     order by t.id for no key update
+  loop
+    perform auth.end_session(s, p_reason);
+    v_ended := v_ended + 1;
+  end loop;
+  return v_ended;
+end $$;
+comment on function auth.end_user_sessions is 'Ends every live session of a user, but for one if it is named; says how many.';
+
+create function auth.cut_off_tokens(p_user_id text) returns void
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- As in end_session, for the longest life that an access token can have.
+  c_affected constant interval := interval '3600 seconds' + interval '190 seconds';
+  v_cutoff bigint;
+begin
+  -- Taken after the rows are locked: a refresh that was under way has signed its token before,
+  -- one that waits reads the cut-off and issues its token at that time or later.
+  perform from auth.sessions t where t.user_id = p_user_id and t.revoked_at is null
+    order by t.id for no key update;
+  v_cutoff := floor(extract(epoch from auth.clock()))::bigint + 1;
+  update auth.users u set token_cutoff = greatest(u.token_cutoff, v_cutoff) where u.id = p_user_id;
+  insert into auth.revocations (kind, prefix, cutoff, created_at, expires_at)
+  values ('user', auth.hash_prefix(p_user_id), v_cutoff, auth.clock(), auth.clock() + c_affected);
+end $$;
+comment on function auth.cut_off_tokens is
+  'Has every access token issued so far refused while the sessions live on: the next refresh brings one with the new claims.';
+
+create function auth.effective_status(p_user auth.users) returns text
+  language sql volatile
+  return case when (p_user).status = 'banned' and (p_user).status_until <= auth.clock() then 'active' else (p_user).status end;
+comment on function auth.effective_status is 'The status with a ban that has run out taken as over.';
+
+create function auth.session_standing(p_user_id text, p_session_id text) returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- A sensitive act needs a credential shown within this time.
+  c_fresh constant interval := interval '10 minutes';
+  s auth.sessions;
+begin
+  select t.* into s from auth.sessions t where t.id = p_session_id and t.user_id = p_user_id for no key update;
+  if not found or s.revoked_at is not null or s.expires_at <= auth.clock() then
+    return 'ended';
+  end if;
+  return case when s.authenticated_at > auth.clock() - c_fresh then 'fresh' else 'stale' end;
+end $$;
+comment on function auth.session_standing is
+  'fresh, stale (a sensitive act needs the credential again) or ended; locks the session, so that the answer holds until the transaction ends.';
+
+create function auth.raise_credential_version() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  new.credential_version := old.credential_version + 1;
+  return new;
+end $$;
+-- A rehash of the same password changes none of these.
+create trigger users_credential_version before update on auth.users for each row
+  when ((old.email, old.status, old.status_until, old.password_set_at, old.two_factor_enabled)
+        is distinct from (new.email, new.status, new.status_until, new.password_set_at, new.two_factor_enabled))
+  execute function auth.raise_credential_version();
 
 -- Functions: accounts -----------------------------------------------------------------
 
@@ -412,11 +502,13 @@ end $$;
 comment on function auth.register_user is 'Creates the user and says when; null when the address is taken.';
 
 create function auth.find_credentials(p_email text)
-  returns table (user_id text, password_hash text, status text, two_factor_enabled boolean)
-  language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+  returns table (user_id text, password_hash text, status text, two_factor_enabled boolean,
+                 email_verified boolean, credential_version bigint)
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query
-    select u.id, u.password_hash, u.status, u.two_factor_enabled
+    select u.id, u.password_hash, auth.effective_status(u), u.two_factor_enabled,
+           u.email_verified_at is not null, u.credential_version
       from auth.users u where u.email = p_email and u.deleted_at is null;
 end $$;
 comment on function auth.find_credentials is 'What a sign-in is checked against; no row when nobody has this address.';
@@ -430,7 +522,7 @@ begin
     select u.id, u.email, u.name, u.role, u.email_verified_at is not null, u.created_at
       from auth.users u
       join auth.sessions s on s.user_id = u.id
-     where u.id = p_user_id and u.status = 'active'
+     where u.id = p_user_id and auth.effective_status(u) = 'active'
        and s.id = p_session_id and s.revoked_at is null and s.absolute_expires_at > auth.clock();
 end $$;
 comment on function auth.load_user is 'The signed-in user, read under row-level security; no row once the session has ended.';
@@ -444,23 +536,24 @@ end $$;
 -- Functions: sessions -----------------------------------------------------------------
 
 create function auth.open_session(
-  p_user_id text, p_password_hash text, p_new_password_hash text,
-  p_session_id text, p_nonce_hash bytea, p_device_id text, p_device_name text,
+  p_user_id text, p_credential_version bigint, p_new_password_hash text,
+  p_session_id text, p_nonce_hash bytea, p_device_id text, p_device_name text, p_methods text[],
   p_access_ttl_secs integer, p_refresh_ttl_secs integer, p_absolute_ttl_secs integer, p_request jsonb)
   returns table (email text, name text, role text, email_verified boolean, created_at timestamptz,
                  token_cutoff bigint, expires_at timestamptz)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  -- More devices than anyone has: past it, the session that was used longest ago ends.
+  c_sessions_per_user constant integer := 50;
   v_now timestamptz;
   v_user auth.users;
   v_old auth.sessions;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
-  -- The credential that was checked must still be the one in force: hashing took a while, and
-  -- a login that waited in the queue must not survive a password change made meanwhile.
+  -- What was checked must still be in force: hashing took a while, and a login that waited in
+  -- the queue must not survive a password change made meanwhile.
   select u.* into v_user from auth.users u
-   where u.id = p_user_id and u.status = 'active' and not u.two_factor_enabled
-     and u.password_hash = p_password_hash
+   where u.id = p_user_id and auth.effective_status(u) = 'active' and u.credential_version = p_credential_version
      for no key update;
   if not found then
     return;
@@ -477,21 +570,31 @@ begin
   loop
     perform auth.end_session(v_old, 'replaced');
   end loop;
+  for v_old in
+    select s.* from auth.sessions s
+     where s.user_id = p_user_id and s.revoked_at is null and s.expires_at > v_now
+     order by s.last_used_at desc, s.id offset c_sessions_per_user - 1
+       for no key update
+  loop
+    perform auth.end_session(v_old, 'session_limit');
+    perform auth.record_event('session_revoked', 'success', p_user_id, v_old.id, '{"reason": "session_limit"}', p_request);
+  end loop;
   insert into auth.sessions
-    (id, user_id, device_id, device_name, user_agent, ip_address, nonce_hash,
+    (id, user_id, device_id, device_name, user_agent, ip_address, methods, nonce_hash,
      created_at, authenticated_at, last_used_at, access_expires_at, expires_at, absolute_expires_at)
   values (p_session_id, p_user_id, p_device_id, p_device_name, p_request ->> 'userAgent', (p_request ->> 'ip')::inet,
-     p_nonce_hash, v_now, v_now, v_now,
+     p_methods, p_nonce_hash, v_now, v_now, v_now,
      v_now + make_interval(secs => p_access_ttl_secs + 1),
      v_now + make_interval(secs => least(p_refresh_ttl_secs, p_absolute_ttl_secs)),
      v_now + make_interval(secs => p_absolute_ttl_secs));
-  perform auth.record_event('login', 'success', p_user_id, p_session_id, '{}', p_request);
+  perform auth.record_event('login', 'success', p_user_id, p_session_id,
+    jsonb_build_object('methods', p_methods), p_request);
   return query
     select v_user.email, v_user.name, v_user.role, v_user.email_verified_at is not null, v_user.created_at,
            v_user.token_cutoff, v_now + make_interval(secs => least(p_refresh_ttl_secs, p_absolute_ttl_secs));
 end $$;
 comment on function auth.open_session is
-  'Opens a session if the password hash that was checked is still in force; no row otherwise. A live session of the same device is replaced.';
+  'Opens a session if what was checked is still in force; no row otherwise. A live session of the same device is replaced.';
 
 create function auth.refresh_session(
   p_session_id text, p_counter bigint, p_nonce_hash bytea,
@@ -557,13 +660,11 @@ begin
     elsif v_outcome = 'reused' then
       perform auth.end_session(s, 'reuse');
       perform auth.record_event('refresh_reused', 'refused', s.user_id, s.id, '{}', p_request);
-      insert into auth.outbox (topic, user_id, dedupe_key, payload, created_at, available_at)
-      values ('mail', s.user_id, 'refresh_reused:' || s.id,
-              jsonb_build_object('template', 'refresh_token_reused', 'sessionId', s.id), v_now, v_now);
+      perform auth.enqueue_mail(s.user_id, 'refresh_token_reused', s.id, jsonb_build_object('sessionId', s.id));
     end if;
   end if;
   return query
-    select case u.status when 'active' then v_outcome else 'ended' end,
+    select case auth.effective_status(u) when 'active' then v_outcome else 'ended' end,
            s.counter, u.id, u.email, u.email_verified_at is not null, u.role, u.token_cutoff
       from auth.users u where u.id = s.user_id;
 end $$;
@@ -674,11 +775,15 @@ end $$;
 
 alter function auth.refuse_change() owner to tollgate_definer;
 alter function auth.record_event(text, text, text, text, jsonb, jsonb) owner to tollgate_definer;
+alter function auth.enqueue_mail(text, text, text, jsonb) owner to tollgate_definer;
 alter function auth.end_session(auth.sessions, text) owner to tollgate_definer;
+alter function auth.end_user_sessions(text, text, text) owner to tollgate_definer;
+alter function auth.cut_off_tokens(text) owner to tollgate_definer;
+alter function auth.session_standing(text, text) owner to tollgate_definer;
 alter function auth.register_user(text, text, text, text, jsonb) owner to tollgate_definer;
 alter function auth.find_credentials(text) owner to tollgate_definer;
 alter function auth.record_refused_login(text, text, jsonb) owner to tollgate_definer;
-alter function auth.open_session(text, text, text, text, bytea, text, text, integer, integer, integer, jsonb) owner to tollgate_definer;
+alter function auth.open_session(text, bigint, text, text, bytea, text, text, text[], integer, integer, integer, jsonb) owner to tollgate_definer;
 alter function auth.refresh_session(text, bigint, bytea, integer, integer, jsonb) owner to tollgate_definer;
 alter function auth.revoke_session(text, text, text, jsonb) owner to tollgate_definer;
 alter function auth.revoke_session_by_token(text, bytea, jsonb) owner to tollgate_definer;
@@ -686,13 +791,14 @@ alter function auth.revoke_other_sessions(text, text, jsonb) owner to tollgate_d
 alter function auth.sweep_sessions() owner to tollgate_definer;
 
 revoke execute on all functions in schema auth from public;
-grant execute on function auth.clock(), auth.current_user_id(), auth.hash_prefix(text) to tollgate_app, tollgate_definer;
+grant execute on function auth.clock(), auth.current_user_id(), auth.hash_prefix(text),
+  auth.effective_status(auth.users) to tollgate_app, tollgate_definer;
 grant execute on function
   auth.register_user(text, text, text, text, jsonb),
   auth.find_credentials(text),
   auth.record_refused_login(text, text, jsonb),
   auth.load_user(text, text),
-  auth.open_session(text, text, text, text, bytea, text, text, integer, integer, integer, jsonb),
+  auth.open_session(text, bigint, text, text, bytea, text, text, text[], integer, integer, integer, jsonb),
   auth.refresh_session(text, bigint, bytea, integer, integer, jsonb),
   auth.revoke_session(text, text, text, jsonb),
   auth.revoke_session_by_token(text, bytea, jsonb),

@@ -83,6 +83,16 @@ pub enum Purpose {
     KeyCheck,
     /// Digests of e-mail addresses that outlive the address, and of rate-limit keys.
     AddressDigests,
+    /// Makes and checks links and codes in mail.
+    MailLinks,
+    /// Encrypts TOTP secrets at rest.
+    SealSecondFactors,
+    /// Authenticates the challenge between password and second factor.
+    LoginChallenges,
+    /// Chains the audit trail and signs its checkpoints.
+    AuditChain,
+    /// Encrypts webhook secrets of apps at rest.
+    SealAppSecrets,
 }
 
 impl Purpose {
@@ -92,6 +102,11 @@ impl Purpose {
             Self::RefreshTokens => b"tollgate/1/refresh-tokens",
             Self::KeyCheck => b"tollgate/1/key-check",
             Self::AddressDigests => b"tollgate/1/address-digests",
+            Self::MailLinks => b"tollgate/1/mail-links",
+            Self::SealSecondFactors => b"tollgate/1/seal-second-factors",
+            Self::LoginChallenges => b"tollgate/1/login-challenges",
+            Self::AuditChain => b"tollgate/1/audit-chain",
+            Self::SealAppSecrets => b"tollgate/1/seal-app-secrets",
         }
     }
 }

@@ -97,8 +97,9 @@ async fn check_and_open(
     };
     let new = NewSession {
         user_id: &found.user_id,
-        checked_hash: &hash,
+        credential_version: found.credential_version,
         new_hash: new_hash.as_deref(),
+        methods: &["pwd"],
         device_id: attempt.device_id.as_deref(),
         device_name: attempt.device_name.as_deref(),
     };

@@ -13,6 +13,8 @@ pub struct Credentials {
     pub password_hash: Option<String>,
     pub status: String,
     pub two_factor_enabled: bool,
+    pub email_verified: bool,
+    pub credential_version: i64,
 }
 
 /// A user to be made.
@@ -49,7 +51,8 @@ pub async fn find_credentials(
 ) -> Result<Option<Credentials>, DbError> {
     let row = sqlx::query_as!(
         Credentials,
-        r#"select user_id as "user_id!", password_hash, status as "status!", two_factor_enabled as "two_factor_enabled!"
+        r#"select user_id as "user_id!", password_hash, status as "status!", two_factor_enabled as "two_factor_enabled!",
+                  email_verified as "email_verified!", credential_version as "credential_version!"
              from auth.find_credentials($1)"#,
         email.as_str(),
     )

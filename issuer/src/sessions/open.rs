@@ -14,10 +14,12 @@ use crate::http::RequestInfo;
 pub struct NewSession<'a> {
     /// Whose.
     pub user_id: &'a str,
-    /// The password hash that was checked; it must still be the one in force.
-    pub checked_hash: &'a str,
+    /// The version of the user's credentials that was checked; it must still be in force.
+    pub credential_version: i64,
     /// The same password hashed with today's parameters, when they differ.
     pub new_hash: Option<&'a str>,
+    /// How the user signed in (RFC 8176): `pwd`, `otp`, `hwk`, …
+    pub methods: &'a [&'a str],
     /// The app's name for the device.
     pub device_id: Option<&'a str>,
     /// What the device is called.

@@ -116,9 +116,12 @@ async fn a_banned_user_cannot_sign_in_and_learns_nothing() {
 async fn a_password_changed_while_the_login_was_hashing_refuses_it() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
+    app.db
+        .value::<String>("update auth.users set password_set_at = password_set_at + interval '1 second' returning id")
+        .await;
     let mut issuer = app.db.as_issuer().await;
     let opened: Option<String> = sqlx::query_scalar(
-        "select email from auth.open_session($1, '$argon2id$stale', null, repeat('A', 22), sha256(''), null, null, 900, 900, 900, '{}')",
+        "select email from auth.open_session($1, 1, null, repeat('A', 22), sha256(''), null, null, '{pwd}', 900, 900, 900, '{}')",
     )
     .bind(&ada.id)
     .fetch_optional(&mut issuer)

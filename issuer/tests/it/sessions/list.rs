@@ -73,3 +73,20 @@ async fn an_ended_session_cannot_list() {
         .await
         .expect_problem(401, "missing_token");
 }
+
+#[tokio::test]
+async fn past_fifty_sessions_the_one_used_longest_ago_ends() {
+    let app = TestApp::start().await;
+    let first = app.user("ada").await;
+    for _ in 0..49 {
+        app.advance(Duration::seconds(1)).await;
+        first.login("ada@example.com", json!({})).await;
+    }
+    first.get(PATH).await.expect(200);
+    app.advance(Duration::seconds(1)).await;
+    let last = first.login("ada@example.com", json!({})).await;
+    app.publish().await;
+    first.get(PATH).await.expect_problem(401, "invalid_token");
+    let list = last.get(PATH).await.expect(200).body;
+    assert_eq!(list.as_array().map(Vec::len), Some(50));
+}
