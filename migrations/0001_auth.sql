@@ -544,7 +544,7 @@ create function auth.open_session(
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- More devices than anyone has: past it, the session that was used longest ago ends.
-  c_sessions_per_user constant integer := 50;
+  c_sessions_per_user constant integer := 500;
   v_now timestamptz;
   v_user auth.users;
   v_old auth.sessions;
@@ -739,8 +739,8 @@ create function auth.list_sessions(p_user_id text, p_session_id text)
                  created_at timestamptz, last_used_at timestamptz, expires_at timestamptz)
   language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 declare
-  -- More devices than anyone has; keeps the answer bounded.
-  c_page constant integer := 200;
+  -- As many as one user can have.
+  c_page constant integer := 500;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
   return query
