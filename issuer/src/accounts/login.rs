@@ -81,7 +81,7 @@ async fn check_and_open(
         .verify(password.clone(), hash.clone(), client)
         .await?;
 
-    let (Some(found), Some(hash)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
+    let (Some(found), Some(_)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
         return refuse(
             app,
             usable.as_ref().map(|found| found.user_id.as_str()),

@@ -113,13 +113,13 @@ pub async fn grant_signup_bonus(
     signup_bonus: i64,
     bonus_digest: &[u8],
 ) -> Result<(), DbError> {
-    sqlx::query!(
+    let _granted = sqlx::query_scalar!(
         "select credits.grant_signup_bonus($1, $2, $3)",
         user_id,
         signup_bonus,
         bonus_digest
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
     Ok(())
 }
