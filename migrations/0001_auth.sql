@@ -100,7 +100,7 @@ create table auth.sessions (
   constraint sessions_revocation_whole check ((revoked_at is null) = (revoked_reason is null)),
   constraint sessions_reason_known check (revoked_reason in (
     'logout', 'revoked_by_user', 'replaced', 'reuse', 'password_changed', 'email_changed', 'banned',
-    'role_changed', 'deleted', 'revoked_by_admin', 'session_limit'))
+    'role_changed', 'deleted', 'revoked_by_admin', 'session_limit', 'email_verified'))
 ) with (fillfactor = 80);
 create index sessions_user on auth.sessions (user_id);
 create index sessions_absolute_expiry on auth.sessions (absolute_expires_at);
@@ -482,7 +482,7 @@ create trigger users_credential_version before update on auth.users for each row
 -- Functions: accounts -----------------------------------------------------------------
 
 create function auth.register_user(
-  p_user_id text, p_email text, p_name text, p_password_hash text, p_request jsonb)
+  p_user_id text, p_email text, p_name text, p_password_hash text, p_locale text, p_request jsonb)
   returns timestamptz
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -490,8 +490,8 @@ declare
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
   v_now := auth.clock();
-  insert into auth.users (id, email, name, password_hash, password_set_at, created_at, updated_at)
-  values (p_user_id, p_email, p_name, p_password_hash, v_now, v_now, v_now)
+  insert into auth.users (id, email, name, password_hash, password_set_at, locale, created_at, updated_at)
+  values (p_user_id, p_email, p_name, p_password_hash, v_now, p_locale, v_now, v_now)
   on conflict (email) where deleted_at is null do nothing;
   if not found then
     return null;
@@ -561,6 +561,15 @@ begin
   v_now := auth.clock();
   if p_new_password_hash is not null then
     update auth.users u set password_hash = p_new_password_hash, updated_at = v_now where u.id = p_user_id;
+  end if;
+  -- A device nobody has seen here before is told to the owner, unless it is the first of all.
+  if exists (select from auth.sessions s where s.user_id = p_user_id)
+     and not exists (select from auth.sessions s
+                      where s.user_id = p_user_id
+                        and (s.device_id = p_device_id
+                             or (s.user_agent is not distinct from p_request ->> 'userAgent'
+                                 and s.ip_address is not distinct from (p_request ->> 'ip')::inet))) then
+    perform auth.enqueue_mail(p_user_id, 'new_device', p_session_id, jsonb_build_object('sessionId', p_session_id));
   end if;
   for v_old in
     select s.* from auth.sessions s
@@ -780,7 +789,7 @@ alter function auth.end_session(auth.sessions, text) owner to tollgate_definer;
 alter function auth.end_user_sessions(text, text, text) owner to tollgate_definer;
 alter function auth.cut_off_tokens(text) owner to tollgate_definer;
 alter function auth.session_standing(text, text) owner to tollgate_definer;
-alter function auth.register_user(text, text, text, text, jsonb) owner to tollgate_definer;
+alter function auth.register_user(text, text, text, text, text, jsonb) owner to tollgate_definer;
 alter function auth.find_credentials(text) owner to tollgate_definer;
 alter function auth.record_refused_login(text, text, jsonb) owner to tollgate_definer;
 alter function auth.open_session(text, bigint, text, text, bytea, text, text, text[], integer, integer, integer, jsonb) owner to tollgate_definer;
@@ -794,7 +803,7 @@ revoke execute on all functions in schema auth from public;
 grant execute on function auth.clock(), auth.current_user_id(), auth.hash_prefix(text),
   auth.effective_status(auth.users) to tollgate_app, tollgate_definer;
 grant execute on function
-  auth.register_user(text, text, text, text, jsonb),
+  auth.register_user(text, text, text, text, text, jsonb),
   auth.find_credentials(text),
   auth.record_refused_login(text, text, jsonb),
   auth.load_user(text, text),

@@ -10,6 +10,7 @@ use crate::config::{Config, Mode};
 use crate::db::Db;
 use crate::http::rate_limit::RateLimiter;
 use crate::ids::Entropy;
+use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
 use crate::revocations::Feed;
 use crate::secret::{DerivedKey, Purpose};
@@ -43,6 +44,10 @@ pub struct App {
     pub known_clients: KnownClients,
     /// Budgets of callers.
     pub limiter: RateLimiter,
+    /// How mail leaves.
+    pub mailer: Mailer,
+    /// Makes and checks links and codes in mail.
+    pub mail_links: MailLinks,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -72,6 +77,8 @@ impl App {
             feed: Feed::default(),
             verifier: Verifier::new(policy),
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
+            mailer: Mailer::new(&config),
+            mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
             config,
             db,
             clock,

@@ -27,6 +27,12 @@ pub struct Metrics {
     pub feed_seq: Gauge,
     /// When the database last confirmed the feed, Unix seconds.
     pub feed_as_of: Gauge,
+    /// Mail by outcome: delivered, retry, dead.
+    pub mails: Family<OutcomeLabel, Counter>,
+    /// Mail that waits.
+    pub mails_waiting: Gauge,
+    /// Age of the oldest mail that waits.
+    pub mail_oldest_secs: Gauge,
     database_open: Gauge,
     database_idle: Gauge,
     /// Runs of background jobs by name and outcome.
@@ -72,6 +78,9 @@ impl Metrics {
             hashing: Gauge::default(),
             feed_seq: Gauge::default(),
             feed_as_of: Gauge::default(),
+            mails: Family::default(),
+            mails_waiting: Gauge::default(),
+            mail_oldest_secs: Gauge::default(),
             database_open: Gauge::default(),
             database_idle: Gauge::default(),
             jobs: Family::default(),
@@ -121,6 +130,13 @@ impl Metrics {
             "database_connections_idle",
             "Idle connections",
             self.database_idle.clone(),
+        );
+        to.register("mails", "Tries to send a mail by outcome", self.mails.clone());
+        to.register("mails_waiting", "Mail that waits", self.mails_waiting.clone());
+        to.register(
+            "mail_oldest_seconds",
+            "Age of the oldest mail that waits",
+            self.mail_oldest_secs.clone(),
         );
         to.register("job_runs", "Background jobs by outcome", self.jobs.clone());
     }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
 use crate::http::{Body, Caller, RequestInfo};
+use crate::mail::Locale;
 
 /// Accounts.
 #[derive(Debug)]
@@ -80,8 +81,15 @@ impl From<User> for UserView {
 
 #[derive(Debug, Object)]
 #[oai(rename = "UserAnswer")]
-struct UserAnswer {
+pub(super) struct UserAnswer {
     user: UserView,
+}
+
+impl UserAnswer {
+    /// The answer that shows a user.
+    pub(super) fn answer(user: User) -> Json<Self> {
+        Json(Self { user: user.into() })
+    }
 }
 
 #[derive(Debug, Object)]
@@ -112,11 +120,12 @@ impl AccountsApi {
     async fn register(
         &self,
         request: RequestInfo,
+        locale: Locale,
         body: Body<RegisterRequest>,
     ) -> Result<Registered, Refusal<Registering>> {
-        let registrant = body.0.check()?;
+        let registrant = body.0.check(locale)?;
         let user = register::register(&self.app, registrant, &request).await?;
-        Ok(Registered::Created(Json(UserAnswer { user: user.into() })))
+        Ok(Registered::Created(UserAnswer::answer(user)))
     }
 
     /// Log in
@@ -141,37 +150,42 @@ impl AccountsApi {
     async fn read_me(&self, caller: Caller) -> Result<Json<UserAnswer>, Refusal<SignedIn>> {
         let user = load_me::load_me(&self.app, &caller).await?;
         let user = user.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
-        Ok(Json(UserAnswer { user: user.into() }))
+        Ok(UserAnswer::answer(user))
     }
 }
 
 impl RegisterRequest {
-    fn check(self) -> Result<Registrant, Problem> {
+    fn check(self, locale: Locale) -> Result<Registrant, Problem> {
         let (email, password) = (Email::parse(&self.email), Password::parse(&self.password));
         match (email, password) {
             (Some(email), Some(password)) => Ok(Registrant {
                 email,
                 password,
                 name: self.name,
+                locale,
             }),
             (email, password) => {
                 let mut errors = Vec::new();
                 if email.is_none() {
-                    errors.push(FieldError::new(
-                        "email",
-                        "must be an e-mail address such as name@example.com",
-                    ));
+                    errors.push(bad_email());
                 }
                 if password.is_none() {
-                    errors.push(FieldError::new(
-                        "password",
-                        "must be a string of 8 to 128 characters",
-                    ));
+                    errors.push(bad_password("password"));
                 }
                 Err(Problem::validation(errors))
             }
         }
     }
+}
+
+/// What is wrong with an address that is none.
+pub(super) fn bad_email() -> FieldError {
+    FieldError::new("email", "must be an e-mail address such as name@example.com")
+}
+
+/// What is wrong with a password that cannot be one.
+pub(super) fn bad_password(field: &str) -> FieldError {
+    FieldError::new(field, "must be a string of 8 to 128 characters")
 }
 
 impl LoginRequest {

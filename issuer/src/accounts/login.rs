@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError, Verdict};
-use super::store;
+use super::store::{self, Credentials};
+use super::mailed;
 use crate::app::App;
 use crate::db::{self, DbError};
 use crate::http::RequestInfo;
@@ -71,6 +72,7 @@ async fn check_and_open(
     })
     .await?;
     let usable = credentials.filter(|found| found.status == "active" && !found.two_factor_enabled);
+    let is_proven = |found: &Credentials| found.email_verified || !app.config.mail.verification;
     let hash = usable
         .as_ref()
         .and_then(|found| found.password_hash.clone());
@@ -79,7 +81,7 @@ async fn check_and_open(
         .verify(password.clone(), hash.clone(), client)
         .await?;
 
-    let (Some(found), Some(hash)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
+    let (Some(found), Some(_)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
         return refuse(
             app,
             usable.as_ref().map(|found| found.user_id.as_str()),
@@ -87,6 +89,9 @@ async fn check_and_open(
         )
         .await;
     };
+    if !is_proven(found) {
+        return refuse_unverified(app, &found.user_id, request).await;
+    }
     let new_hash = match verdict {
         Verdict::RightButOutdated => Some(
             app.hasher
@@ -143,6 +148,20 @@ async fn refuse<T>(
     Err(LoginError::InvalidCredentials)
 }
 
+/// Right, but the address is not proven: to whoever asks it is as wrong as any, and the mail goes
+/// out once more. One statement, as in [`refuse`].
+async fn refuse_unverified<T>(
+    app: &App,
+    user_id: &str,
+    request: &RequestInfo,
+) -> Result<T, LoginError> {
+    let mut connection = app.db.acquire().await?;
+    let token_id = app.entropy.unique_id();
+    let request = request.to_json();
+    mailed::refuse_unverified_login(&mut connection, user_id, &token_id, &request).await?;
+    Err(LoginError::InvalidCredentials)
+}
+
 fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 16] {
     shorten(app.digests.mac(&[
         b"client:",
@@ -152,7 +171,8 @@ fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 16] {
     ]))
 }
 
-fn shorten(digest: [u8; 32]) -> [u8; 16] {
+/// Half a digest names an account well enough.
+pub(super) fn shorten(digest: [u8; 32]) -> [u8; 16] {
     let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
     head
 }

@@ -4,17 +4,25 @@
 //! 2. A password is hashed by Argon2id in [`PasswordHasher`], never inside a transaction.
 //! 3. A sign-in opens a session only if the hash that was checked is still the one in force.
 //! 4. An unknown address costs the same work as a known one and gets the same answer.
+//! 5. With verification on, nobody signs in before their address is proven, and registering an
+//!    address tells a stranger nothing about it.
 
 mod api;
 mod known_clients;
 mod load_me;
 mod login;
+mod mailed;
 mod model;
+mod own;
+mod pages;
 mod password;
 mod register;
 mod store;
 
 pub use api::AccountsApi;
 pub use known_clients::KnownClients;
+pub use mailed::MailedApi;
 pub use model::{Email, User};
+pub use own::{OwnApi, erase_due};
+pub use pages::pages;
 pub use password::{HashError, PasswordHasher};

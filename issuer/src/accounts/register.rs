@@ -2,14 +2,19 @@
 
 use std::fmt;
 
+use serde_json::Value;
+use time::OffsetDateTime;
+
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError};
+use super::mailed;
 use super::store::{self, NewUser};
 use crate::app::App;
-use crate::config::Registration;
+use crate::config::{CreditsConfig, Registration};
 use crate::credits;
-use crate::db::{AsRetry, DbError};
+use crate::db::{AsRetry, DbError, Tx};
 use crate::http::RequestInfo;
+use crate::mail::Locale;
 
 /// What a person gives to register.
 #[derive(Debug)]
@@ -20,9 +25,12 @@ pub struct Registrant {
     pub password: Password,
     /// What they want to be called.
     pub name: Option<String>,
+    /// The language their browser asks for.
+    pub locale: Locale,
 }
 
-/// Creates the user, the credit account and the signup bonus, all or none.
+/// Creates the user, the credit account and the signup bonus, all or none. With verification on
+/// the bonus waits, a mail goes out, and a taken address is answered like any other.
 ///
 /// # Errors
 /// [`RegisterError`].
@@ -38,6 +46,7 @@ pub async fn register(
         email,
         password,
         name,
+        locale,
     } = registrant;
     let password_hash = app
         .hasher
@@ -51,15 +60,17 @@ pub async fn register(
         email: &email,
         name: name.as_deref(),
         password_hash: &password_hash,
+        locale: locale.as_str(),
     };
+    let token_id = app.entropy.unique_id();
     let created_at = app
         .db
         .retry("register", || async {
             let mut tx = app.db.begin().await?;
-            let created_at = store::insert_user(&mut tx, &new, &request)
-                .await?
-                .ok_or(RegisterError::EmailTaken)?;
-            credits::open_account(&mut tx, &id, &app.config.credits, &bonus_digest).await?;
+            let created_at = match app.config.mail.verification {
+                true => insert_unproven(app, &mut tx, &new, &token_id, &request).await?,
+                false => insert(app, &mut tx, &new, &bonus_digest, &request).await?,
+            };
             tx.commit().await?;
             Ok::<_, RegisterError>(created_at)
         })
@@ -72,6 +83,40 @@ pub async fn register(
         email_verified: false,
         created_at,
     })
+}
+
+/// The user, the account and the bonus; a taken address is refused.
+async fn insert(
+    app: &App,
+    tx: &mut Tx,
+    new: &NewUser<'_>,
+    bonus_digest: &[u8; 32],
+    request: &Value,
+) -> Result<OffsetDateTime, RegisterError> {
+    let created_at = store::insert_user(tx, new, request)
+        .await?
+        .ok_or(RegisterError::EmailTaken)?;
+    credits::open_account(tx, new.id, &app.config.credits, bonus_digest).await?;
+    Ok(created_at)
+}
+
+/// With verification on: the user, the account without a bonus, and the mail. For a taken address
+/// its owner gets a mail; the caller cannot tell the two apart.
+async fn insert_unproven(
+    app: &App,
+    tx: &mut Tx,
+    new: &NewUser<'_>,
+    token_id: &str,
+    request: &Value,
+) -> Result<OffsetDateTime, RegisterError> {
+    let Some(created_at) = store::insert_user(tx, new, request).await? else {
+        let at = mailed::note_repeated_registration(tx, new.email, token_id, request).await?;
+        return Ok(at);
+    };
+    let without_bonus = CreditsConfig { signup_bonus: 0, ..app.config.credits };
+    credits::open_account(tx, new.id, &without_bonus, &[0; 32]).await?;
+    mailed::request_first_mail(tx, new.id, token_id, request).await?;
+    Ok(created_at)
 }
 
 /// Why a registration was refused.

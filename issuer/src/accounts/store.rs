@@ -23,6 +23,7 @@ pub struct NewUser<'a> {
     pub email: &'a Email,
     pub name: Option<&'a str>,
     pub password_hash: &'a str,
+    pub locale: &'static str,
 }
 
 /// Inserts a user and says when; `None` when the address is taken.
@@ -32,11 +33,12 @@ pub async fn insert_user(
     request: &Value,
 ) -> Result<Option<OffsetDateTime>, DbError> {
     let created_at = sqlx::query_scalar!(
-        "select auth.register_user($1, $2, $3, $4, $5)",
+        "select auth.register_user($1, $2, $3, $4, $5, $6)",
         user.id,
         user.email.as_str(),
         user.name,
         user.password_hash,
+        user.locale,
         request,
     )
     .fetch_one(connection)

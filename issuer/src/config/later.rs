@@ -18,7 +18,6 @@ pub(super) fn read(source: &mut Source<'_>) -> Vec<&'static str> {
             source.text("STRIPE_WEBHOOK_SECRET").is_some(),
         ),
         ("STRIPE_API_BASE", source.text("STRIPE_API_BASE").is_some()),
-        ("MAIL_FROM", source.text("MAIL_FROM").is_some()),
     ];
     is_set
         .into_iter()

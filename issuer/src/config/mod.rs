@@ -19,6 +19,7 @@ pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
+pub use mail::{MailConfig, Protection, SmtpConfig};
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub credits: CreditsConfig,
     /// Rate limits and registration.
     pub limits: LimitsConfig,
+    /// Mail and the proof of addresses.
+    pub mail: MailConfig,
     /// Variables that are set and have no effect in this version.
     pub without_effect: Vec<&'static str>,
 }
@@ -78,9 +81,9 @@ impl Config {
             http,
             credits: CreditsConfig::read(source),
             limits: LimitsConfig::read(source),
+            mail: MailConfig::read(source, mode),
             without_effect: later::read(source),
         };
-        mail::refuse_until_available(source);
         source.finish().map(|()| config)
     }
 }
@@ -172,9 +175,12 @@ mod tests {
                 ("REGISTRATION", "maybe"),
                 ("RATE_LIMIT_SCALE", "0"),
                 ("EMAIL_VERIFICATION", "on"),
+                ("SMTP_URL", "smtp://mail.example.com"),
+                ("SMTP_CA_FILE", "/nowhere/ca.pem"),
+                ("MAIL_FROM", "nobody"),
             ],
         );
-        assert_eq!(found.len(), 12, "{found:?}");
+        assert_eq!(found.len(), 15, "{found:?}");
     }
 
     #[test]
@@ -183,6 +189,37 @@ mod tests {
         assert_eq!(config.tokens.issuer, "http://127.0.0.1:3001");
         assert_eq!(config.credits.signup_bonus, 150);
         assert!(config.database.url.is_none());
+    }
+
+    #[test]
+    fn verification_is_on_as_soon_as_mail_can_be_sent() {
+        let on = |mode, more: &[(&str, &str)]| {
+            let base = [
+                ("DATABASE_URL", "postgres://u:p@localhost/x"),
+                ("MASTER_KEY", KEY),
+                ("MAIL_FROM", "no-reply@example.com"),
+            ];
+            let all: Vec<_> = base.iter().chain(more).copied().collect();
+            read(mode, &all).map(|config| config.mail.verification)
+        };
+        let smtp = ("SMTP_URL", "smtps://u:p@mail.example.com");
+        assert_eq!(on(Mode::Production, &[]), Ok(false));
+        assert_eq!(on(Mode::Production, &[smtp]), Ok(true));
+        let off = ("EMAIL_VERIFICATION", "off");
+        assert_eq!(on(Mode::Production, &[smtp, off]), Ok(false));
+        let on_without = on(Mode::Production, &[("EMAIL_VERIFICATION", "on")]);
+        assert!(on_without.is_err(), "nobody could ever sign in");
+        let development = on(Mode::Development, &[("EMAIL_VERIFICATION", "on")]);
+        assert_eq!(development, Ok(true), "mail lands in the mailbox");
+    }
+
+    #[test]
+    fn smtp_without_a_sender_is_refused() {
+        let found = bad(
+            Mode::Development,
+            &[("SMTP_URL", "smtp://127.0.0.1:1025")],
+        );
+        assert_eq!(found, ["MAIL_FROM"]);
     }
 
     #[test]
@@ -217,6 +254,8 @@ mod tests {
             &[
                 ("DATABASE_URL", "postgres://u:hunter2@localhost/x"),
                 ("MASTER_KEY", KEY),
+                ("SMTP_URL", "smtps://u:hunter2@mail.example.com"),
+                ("MAIL_FROM", "no-reply@example.com"),
             ],
         )
         .expect("valid");

@@ -24,11 +24,13 @@ mod load_balance;
 mod metadata;
 mod model;
 mod open_account;
+mod grant_signup_bonus;
 mod reconcile;
 mod store;
 mod use_credits;
 
 pub use api::CreditsApi;
 pub use holds::HoldsApi;
+pub use grant_signup_bonus::grant_signup_bonus;
 pub use open_account::open_account;
 pub use reconcile::{Incident, reconcile};

@@ -106,6 +106,24 @@ pub async fn open_account(
     Ok(())
 }
 
+/// Adds the signup bonus unless account or address had it, or it is 0.
+pub async fn grant_signup_bonus(
+    connection: &mut PgConnection,
+    user_id: &str,
+    signup_bonus: i64,
+    bonus_digest: &[u8],
+) -> Result<(), DbError> {
+    let _granted = sqlx::query_scalar!(
+        "select credits.grant_signup_bonus($1, $2, $3)",
+        user_id,
+        signup_bonus,
+        bonus_digest
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
+
 /// Settles what is due and says what the user holds; `None` without an account.
 pub async fn find_balance(
     connection: &mut PgConnection,

@@ -40,7 +40,7 @@ fn policy(html: &str) -> String {
 }
 
 /// The hashes of all inline elements of a name (Content Security Policy level 3, section 8.4).
-fn hashes(html: &str, element: &str) -> String {
+pub(super) fn hashes(html: &str, element: &str) -> String {
     let (open, close) = (format!("<{element}"), format!("</{element}>"));
     let mut sources = Vec::new();
     let mut rest = html;

@@ -10,8 +10,10 @@ mod docs;
 mod health;
 mod idempotency;
 mod json;
+mod language;
 mod methods;
 mod prepared;
+pub mod pages;
 pub mod problem;
 pub mod rate_limit;
 mod request_info;
@@ -33,9 +35,11 @@ pub use prepared::Prepared;
 pub use request_info::RequestInfo;
 pub use server::serve;
 
-use crate::accounts::AccountsApi;
+use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
 use crate::app::App;
 use crate::credits::{CreditsApi, HoldsApi};
+use crate::config::Mode;
+use crate::mail;
 use crate::revocations::FeedApi;
 use crate::sessions::SessionsApi;
 use crate::signing_keys::JwksApi;
@@ -46,9 +50,15 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
     let spec = specification::document(&api);
     let methods = methods::Methods::from_spec(&spec);
     let page = docs::page(&api.swagger_ui_html());
-    Route::new()
+    let mut route = Route::new()
         .at("/openapi.json", docs::specification(&spec))
-        .at("/docs", page)
+        .at("/docs", page);
+    if app.config.mode == Mode::Development {
+        route = route
+            .at("/dev/mailbox", poem::get(mail::mailbox_list(app)))
+            .at("/dev/mailbox/:name", poem::get(mail::mailbox_mail(app)));
+    }
+    accounts::pages(app, route)
         .nest("/", api)
         .with(shell::Shell::new(Arc::clone(app), methods))
         .boxed()
@@ -62,6 +72,12 @@ pub fn openapi(app: &Arc<App>) -> String {
 fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
     let apis = (
         AccountsApi {
+            app: Arc::clone(app),
+        },
+        MailedApi {
+            app: Arc::clone(app),
+        },
+        OwnApi {
             app: Arc::clone(app),
         },
         SessionsApi {

@@ -15,6 +15,8 @@ pub enum Class {
     Login,
     /// `POST /auth/login`, per account.
     LoginAccount,
+    /// Mail asked for and codes tried, per address; passwords tried from a session, per user.
+    MailAccount,
     /// `POST /auth/refresh`.
     Refresh,
     /// Every other request that changes something.
@@ -27,6 +29,7 @@ impl Class {
             Self::Register => 10,
             Self::Login => 20,
             Self::LoginAccount => 30,
+            Self::MailAccount => 6,
             Self::Refresh => 60,
             Self::Write => 120,
         }

@@ -227,7 +227,11 @@ async fn read_body(request: &mut Request) -> Result<(), Problem> {
 
 fn answer_within(path: &str) -> Duration {
     match path {
-        "/api/v1/auth/register" | "/api/v1/auth/login" => ANSWER_WITH_HASHING_WITHIN,
+        "/api/v1/auth/register"
+        | "/api/v1/auth/login"
+        | "/api/v1/auth/reset-password"
+        | "/api/v1/auth/change-password"
+        | "/account/reset-password" => ANSWER_WITH_HASHING_WITHIN,
         _ => ANSWER_WITHIN,
     }
 }

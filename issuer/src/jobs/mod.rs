@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{revocations, sessions, signing_keys};
+use crate::{accounts, mail, revocations, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -29,6 +29,9 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
         Arc::clone(app),
         |app| Box::pin(maintain_keys(app)),
     ));
+    jobs.spawn(run("mail", SEND_MAIL_EVERY, Arc::clone(app), |app| {
+        Box::pin(send_mail(app))
+    }));
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -59,7 +62,8 @@ async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
             "revocations" => drop(timeout(pause, app.feed.woken()).await),
             _ => tokio::time::sleep(pause).await,
         }
-        let result = timeout(JOB_WITHIN, work(&app)).await;
+        let within = if name == "mail" { SEND_MAIL_WITHIN } else { JOB_WITHIN };
+        let result = timeout(within, work(&app)).await;
         let outcome = match result.unwrap_or_else(|_| Err("the database does not answer".into())) {
             Ok(()) => {
                 failures = 0;
@@ -104,7 +108,18 @@ async fn maintain_keys(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+async fn send_mail(app: &App) -> Result<(), String> {
+    mail::send_due(app)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 async fn sweep(app: &App) -> Result<(), String> {
+    accounts::erase_due(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    mail::sweep(app).await.map_err(|error| error.to_string())?;
     sessions::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
@@ -120,6 +135,10 @@ const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Keys change once a month; this bounds how late.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Somebody waits for the mail in front of a screen.
+const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);
+/// A batch takes this long when the server answers nothing; its lease is longer.
+const SEND_MAIL_WITHIN: Duration = Duration::from_secs(120);
 /// No job of ours takes seconds; one that does waits for a server that is gone.
 const JOB_WITHIN: Duration = Duration::from_secs(5);
 /// The database is back within 2 s of its return.

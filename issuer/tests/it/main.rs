@@ -7,6 +7,7 @@
 mod accounts;
 mod credits;
 mod http;
+mod mail;
 mod revocations;
 mod sessions;
 mod signing_keys;

@@ -4,7 +4,9 @@ pub mod actor;
 pub mod answer;
 pub mod app;
 pub mod db;
+pub mod mail;
 
 pub use actor::Actor;
 pub use answer::Answer;
 pub use app::TestApp;
+pub use mail::MailApp;

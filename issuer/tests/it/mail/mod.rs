@@ -1,0 +1,4 @@
+mod enumeration;
+mod mailbox;
+mod outbox;
+mod words;
