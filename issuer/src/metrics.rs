@@ -27,6 +27,10 @@ pub struct Metrics {
     pub feed_seq: Gauge,
     /// When the database last confirmed the feed, Unix seconds.
     pub feed_as_of: Gauge,
+    /// Whether rate limits are shared through Redis at this moment; 0 without Redis.
+    pub rate_limit_shared_up: Gauge,
+    /// Draws that were decided in process although Redis is configured.
+    pub rate_limit_fallbacks: Counter,
     database_open: Gauge,
     database_idle: Gauge,
     /// Runs of background jobs by name and outcome.
@@ -72,6 +76,8 @@ impl Metrics {
             hashing: Gauge::default(),
             feed_seq: Gauge::default(),
             feed_as_of: Gauge::default(),
+            rate_limit_shared_up: Gauge::default(),
+            rate_limit_fallbacks: Counter::default(),
             database_open: Gauge::default(),
             database_idle: Gauge::default(),
             jobs: Family::default(),
@@ -111,6 +117,16 @@ impl Metrics {
             "revocation_feed_as_of_seconds",
             "When the feed was last confirmed",
             self.feed_as_of.clone(),
+        );
+        to.register(
+            "rate_limit_shared_up",
+            "Whether rate limits are shared through Redis",
+            self.rate_limit_shared_up.clone(),
+        );
+        to.register(
+            "rate_limit_fallbacks",
+            "Draws decided in process because Redis was away",
+            self.rate_limit_fallbacks.clone(),
         );
         to.register(
             "database_connections",

@@ -29,7 +29,7 @@ struct RegisterRequest {
     /// What to sign in with; trimmed and lower-cased.
     #[oai(validator(min_length = 3, max_length = 254))]
     email: String,
-    /// 8 to 128 characters; no other rule.
+    /// 8 to 128 characters, and not one of the most common passwords; no other rule.
     #[oai(validator(min_length = 8, max_length = 128))]
     password: String,
     /// What to be called.
@@ -147,9 +147,9 @@ impl AccountsApi {
 
 impl RegisterRequest {
     fn check(self) -> Result<Registrant, Problem> {
-        let (email, password) = (Email::parse(&self.email), Password::parse(&self.password));
+        let (email, password) = (Email::parse(&self.email), Password::choose(&self.password));
         match (email, password) {
-            (Some(email), Some(password)) => Ok(Registrant {
+            (Some(email), Ok(password)) => Ok(Registrant {
                 email,
                 password,
                 name: self.name,
@@ -162,11 +162,8 @@ impl RegisterRequest {
                         "must be an e-mail address such as name@example.com",
                     ));
                 }
-                if password.is_none() {
-                    errors.push(FieldError::new(
-                        "password",
-                        "must be a string of 8 to 128 characters",
-                    ));
+                if let Err(fault) = password {
+                    errors.push(FieldError::new("password", fault.expectation()));
                 }
                 Err(Problem::validation(errors))
             }

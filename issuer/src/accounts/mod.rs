@@ -1,20 +1,27 @@
-//! People: registration, signing in, the signed-in user.
+//! People: registration, signing in, the signed-in user, users who come from elsewhere.
 //!
 //! 1. An e-mail address names at most one user that is not deleted; the database says so.
 //! 2. A password is hashed by Argon2id in [`PasswordHasher`], never inside a transaction.
 //! 3. A sign-in opens a session only if the hash that was checked is still the one in force.
 //! 4. An unknown address costs the same work as a known one and gets the same answer.
+//! 5. Strangers who guess are slowed down; they cannot keep the owner out.
+//! 6. A hash of another system is replaced at the first sign-in with its password.
 
 mod api;
-mod known_clients;
+mod import;
 mod load_me;
 mod login;
 mod model;
+mod notice_foreign_hashes;
 mod password;
 mod register;
 mod store;
 
 pub use api::AccountsApi;
-pub use known_clients::KnownClients;
+pub use import::{ImportError, ImportFile, ImportReport, LineProblem, Mapping, import_users, read_import};
 pub use model::{Email, User};
-pub use password::{HashError, PasswordHasher};
+pub use notice_foreign_hashes::notice_foreign_hashes;
+pub use password::{
+    HashError, Measurement, PasswordHasher, REFUSAL_TIME, measure as measure_hashing,
+    rate as hashing_rate,
+};

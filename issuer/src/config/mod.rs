@@ -9,6 +9,7 @@ mod http;
 mod later;
 mod limits;
 mod mail;
+mod redis;
 mod source;
 mod tokens;
 
@@ -19,6 +20,7 @@ pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
+pub use redis::RedisConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub credits: CreditsConfig,
     /// Rate limits and registration.
     pub limits: LimitsConfig,
+    /// Where issuers share their rate limits; none: each for itself.
+    pub redis: Option<RedisConfig>,
     /// Variables that are set and have no effect in this version.
     pub without_effect: Vec<&'static str>,
 }
@@ -78,6 +82,7 @@ impl Config {
             http,
             credits: CreditsConfig::read(source),
             limits: LimitsConfig::read(source),
+            redis: RedisConfig::read(source),
             without_effect: later::read(source),
         };
         mail::refuse_until_available(source);
@@ -172,9 +177,11 @@ mod tests {
                 ("REGISTRATION", "maybe"),
                 ("RATE_LIMIT_SCALE", "0"),
                 ("EMAIL_VERIFICATION", "on"),
+                ("REDIS_URL", "http://localhost"),
+                ("REDIS_PORT", "0"),
             ],
         );
-        assert_eq!(found.len(), 12, "{found:?}");
+        assert_eq!(found.len(), 14, "{found:?}");
     }
 
     #[test]
@@ -217,6 +224,7 @@ mod tests {
             &[
                 ("DATABASE_URL", "postgres://u:hunter2@localhost/x"),
                 ("MASTER_KEY", KEY),
+                ("REDIS_URL", "redis://:hunter2@localhost/0"),
             ],
         )
         .expect("valid");
@@ -225,5 +233,22 @@ mod tests {
             !shown.contains("hunter2") && !shown.contains(KEY),
             "{shown}"
         );
+    }
+    #[test]
+    fn redis_is_named_by_its_url_or_in_parts_and_never_both() {
+        let with = |redis: &[(&str, &str)]| read(Mode::Development, redis);
+        for good in [
+            &[("REDIS_URL", "redis://localhost")][..],
+            &[("REDIS_URL", "rediss://:secret@redis.example.com:6380/1")],
+            &[("REDIS_URL", "unix:///run/redis.sock")],
+            &[("REDIS_HOST", "redis"), ("REDIS_PORT", "6380"), ("REDIS_PASSWORD", "secret")],
+        ] {
+            assert!(with(good).expect("valid").redis.is_some(), "{good:?}");
+        }
+        assert!(with(&[]).expect("valid").redis.is_none());
+        let both = [("REDIS_URL", "redis://localhost"), ("REDIS_HOST", "redis")];
+        assert_eq!(bad(Mode::Development, &both), ["REDIS_HOST"]);
+        assert_eq!(bad(Mode::Development, &[("REDIS_PASSWORD", "x")]), ["REDIS_PASSWORD"]);
+        assert_eq!(bad(Mode::Development, &[("REDIS_URL", "localhost:6379")]), ["REDIS_URL"]);
     }
 }

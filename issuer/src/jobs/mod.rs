@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{revocations, sessions, signing_keys};
+use crate::{accounts, revocations, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -29,6 +29,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
         Arc::clone(app),
         |app| Box::pin(maintain_keys(app)),
     ));
+    jobs.spawn(run(
+        "rate_limits",
+        RECONNECT_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(reconnect(app)),
+    ));
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -42,6 +48,8 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
 pub async fn load(app: &App) -> Result<(), String> {
     maintain_keys(app).await?;
     reload_keys(app).await?;
+    reconnect(app).await?;
+    notice_foreign_hashes(app).await?;
     publish(app).await
 }
 
@@ -104,7 +112,20 @@ async fn maintain_keys(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+/// A Redis that is away is no failure of the job: the limits go on without it.
+async fn reconnect(app: &App) -> Result<(), String> {
+    app.limiter.reconnect().await;
+    Ok(())
+}
+
+async fn notice_foreign_hashes(app: &App) -> Result<(), String> {
+    accounts::notice_foreign_hashes(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
 async fn sweep(app: &App) -> Result<(), String> {
+    notice_foreign_hashes(app).await?;
     sessions::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
@@ -119,6 +140,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Keys change once a month; this bounds how late.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
+/// How long limits may be each issuer's own after Redis is back.
+const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// No job of ours takes seconds; one that does waits for a server that is gone.
 const JOB_WITHIN: Duration = Duration::from_secs(5);
