@@ -124,7 +124,9 @@ async fn draw_on_account(
     }
     let now = app.clock.now();
     let account = shorten(app.address_digest(email.as_str()));
-    let of_all = app.limiter.draw_for_account(Class::LoginAccount, account, now);
+    let of_all = app
+        .limiter
+        .draw_for_account(Class::LoginAccount, account, now);
     let of_all = of_all.await;
     if of_all.allowed {
         return Ok(());

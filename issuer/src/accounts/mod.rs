@@ -18,7 +18,9 @@ mod register;
 mod store;
 
 pub use api::AccountsApi;
-pub use import::{ImportError, ImportFile, ImportReport, LineProblem, Mapping, import_users, read_import};
+pub use import::{
+    ImportError, ImportFile, ImportReport, LineProblem, Mapping, import_users, read_import,
+};
 pub use model::{Email, User};
 pub use notice_foreign_hashes::notice_foreign_hashes;
 pub use password::{

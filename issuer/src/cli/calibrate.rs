@@ -23,7 +23,10 @@ pub fn run(arguments: &CalibrateArguments) {
     if let Some(secs) = arguments.rate_secs {
         let n_hashed = accounts::hashing_rate(Duration::from_secs(secs));
         match arguments.json {
-            true => println!("{}", serde_json::json!({ "hashed": n_hashed, "secs": secs })),
+            true => println!(
+                "{}",
+                serde_json::json!({ "hashed": n_hashed, "secs": secs })
+            ),
             false => println!("{} hashes a second on all cores", n_hashed / secs),
         }
         return;

@@ -20,7 +20,7 @@ pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
-pub use redis::RedisConfig;
+pub use self::redis::RedisConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -241,14 +241,24 @@ mod tests {
             &[("REDIS_URL", "redis://localhost")][..],
             &[("REDIS_URL", "rediss://:secret@redis.example.com:6380/1")],
             &[("REDIS_URL", "unix:///run/redis.sock")],
-            &[("REDIS_HOST", "redis"), ("REDIS_PORT", "6380"), ("REDIS_PASSWORD", "secret")],
+            &[
+                ("REDIS_HOST", "redis"),
+                ("REDIS_PORT", "6380"),
+                ("REDIS_PASSWORD", "secret"),
+            ],
         ] {
             assert!(with(good).expect("valid").redis.is_some(), "{good:?}");
         }
         assert!(with(&[]).expect("valid").redis.is_none());
         let both = [("REDIS_URL", "redis://localhost"), ("REDIS_HOST", "redis")];
         assert_eq!(bad(Mode::Development, &both), ["REDIS_HOST"]);
-        assert_eq!(bad(Mode::Development, &[("REDIS_PASSWORD", "x")]), ["REDIS_PASSWORD"]);
-        assert_eq!(bad(Mode::Development, &[("REDIS_URL", "localhost:6379")]), ["REDIS_URL"]);
+        assert_eq!(
+            bad(Mode::Development, &[("REDIS_PASSWORD", "x")]),
+            ["REDIS_PASSWORD"]
+        );
+        assert_eq!(
+            bad(Mode::Development, &[("REDIS_URL", "localhost:6379")]),
+            ["REDIS_URL"]
+        );
     }
 }

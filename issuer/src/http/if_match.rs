@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn anything_else_matches_no_version() {
-        for tag in ["7", "W/\"7\"", "\"\"", "\"+7\"", "\"-7\"", "\"a\"", "", "\"7"] {
+        for tag in [
+            "7", "W/\"7\"", "\"\"", "\"+7\"", "\"-7\"", "\"a\"", "", "\"7",
+        ] {
             assert_eq!(versions(&[tag]), Some(vec![]), "{tag}");
         }
     }

@@ -98,7 +98,11 @@ mod tests {
             ("MyApp/3 CFNetwork/3826.500.131 Darwin/24.5.0", "Apple app"),
         ];
         for (user_agent, expected) in cases {
-            assert_eq!(device_name(user_agent).as_deref(), Some(expected), "{user_agent}");
+            assert_eq!(
+                device_name(user_agent).as_deref(),
+                Some(expected),
+                "{user_agent}"
+            );
         }
     }
 

@@ -60,10 +60,10 @@ impl From<Settings> for SettingsAnswer {
     }
 }
 
-#[OpenApi(prefix_path = "/api/v1/settings", tag = "Tag::Settings")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Settings")]
 impl SettingsApi {
     /// Read the settings
-    #[oai(path = "/", method = "get", operation_id = "readSettings")]
+    #[oai(path = "/settings", method = "get", operation_id = "readSettings")]
     async fn read_settings(&self, caller: Caller) -> Result<SettingsAnswer, Refusal<SignedIn>> {
         let settings = load_settings(&self.app, &caller).await?;
         let settings = settings.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
@@ -74,7 +74,7 @@ impl SettingsApi {
     ///
     /// Each member replaces the one of its name; null removes it; others stay.
     #[oai(
-        path = "/global",
+        path = "/settings/global",
         method = "patch",
         operation_id = "changeGlobalSettings"
     )]
@@ -93,7 +93,7 @@ impl SettingsApi {
     ///
     /// As for everywhere. The app need not be registered.
     #[oai(
-        path = "/app/:app_id",
+        path = "/settings/app/:app_id",
         method = "patch",
         operation_id = "changeAppSettings"
     )]
@@ -114,7 +114,7 @@ impl SettingsApi {
     ///
     /// Removing what is not there changes nothing and is answered alike.
     #[oai(
-        path = "/app/:app_id",
+        path = "/settings/app/:app_id",
         method = "delete",
         operation_id = "resetAppSettings"
     )]

@@ -73,7 +73,17 @@ mod tests {
         for good in ["a", "9", "my-app_2.beta", &"a".repeat(64)] {
             assert!(AppId::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "-a", ".a", "_a", "a b", "a/b", "ä", "a\n", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "a/b",
+            "ä",
+            "a\n",
+            &"a".repeat(65),
+        ] {
             assert!(AppId::parse(bad).is_none(), "{bad:?}");
         }
     }

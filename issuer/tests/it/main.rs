@@ -9,5 +9,6 @@ mod credits;
 mod http;
 mod revocations;
 mod sessions;
+mod settings;
 mod signing_keys;
 mod support;

@@ -231,7 +231,10 @@ impl UserRow {
             id: self.id,
             email,
             name,
-            email_verified: matches!(self.email_verified, Some(Flag::Bool(true) | Flag::Number(1))),
+            email_verified: matches!(
+                self.email_verified,
+                Some(Flag::Bool(true) | Flag::Number(1))
+            ),
             created_at,
             hash: None,
         })
@@ -292,7 +295,10 @@ mod tests {
         assert_eq!((file.users().len(), file.n_other_accounts), (1, 1));
         let user = &file.users()[0];
         assert_eq!(user.email.as_str(), "ada@example.com");
-        assert_eq!(user.hash.as_ref().map(SecretText::expose), Some(hash.as_str()));
+        assert_eq!(
+            user.hash.as_ref().map(SecretText::expose),
+            Some(hash.as_str())
+        );
         assert!(user.email_verified && !user.has_id_of_our_form());
         assert_eq!(format!("{user:?}"), "ForeignUser");
     }

@@ -12,8 +12,11 @@ pub fn is_common(password: &str) -> bool {
 }
 
 /// Sorted; data/README.md says where they come from.
-static COMMON: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| include_str!("../../../data/common-passwords.txt").lines().collect());
+static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    include_str!("../../../data/common-passwords.txt")
+        .lines()
+        .collect()
+});
 
 #[cfg(test)]
 mod tests {
@@ -29,7 +32,14 @@ mod tests {
 
     #[test]
     fn common_passwords_are_found_however_they_are_written() {
-        for common in ["password", "PassWord", "12345678", "qwertyuiop", "aaaaaaaaaa", "ÄÄÄÄÄÄÄÄ"] {
+        for common in [
+            "password",
+            "PassWord",
+            "12345678",
+            "qwertyuiop",
+            "aaaaaaaaaa",
+            "ÄÄÄÄÄÄÄÄ",
+        ] {
             assert!(is_common(common), "{common}");
         }
         for fine in ["correct horse battery", "password of mine", "aaaaaaab"] {

@@ -133,10 +133,19 @@ mod tests {
     #[test]
     fn kinds_are_told_apart() {
         let bcrypt = format!("$2b$12${}", "a".repeat(53));
-        assert!(matches!(StoredHash::parse(SCRYPT), Some(StoredHash::Scrypt { .. })));
-        assert!(matches!(StoredHash::parse(&bcrypt), Some(StoredHash::Bcrypt(_))));
+        assert!(matches!(
+            StoredHash::parse(SCRYPT),
+            Some(StoredHash::Scrypt { .. })
+        ));
+        assert!(matches!(
+            StoredHash::parse(&bcrypt),
+            Some(StoredHash::Bcrypt(_))
+        ));
         let argon2id = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$Jx8Up9XBHmLN2lHqzGBtvGmbZlfVSfQ3A5jMDqXGkCk";
-        assert!(matches!(StoredHash::parse(argon2id), Some(StoredHash::Argon2id(_))));
+        assert!(matches!(
+            StoredHash::parse(argon2id),
+            Some(StoredHash::Argon2id(_))
+        ));
     }
 
     #[test]

@@ -288,26 +288,32 @@ mod tests {
             .verify(password("not U*U."), Some(bcrypt.into()), Client::Known)
             .await;
         assert_eq!(verdict, Ok(Verdict::Wrong));
-        let made = bcrypt::hash("correct horse", 4).expect("hashed");
+        let made = bcrypt::hash_with_salt("correct horse", 4, [1; 16])
+            .expect("hashed")
+            .to_string();
         let verdict = PasswordHasher::start()
             .verify(password("correct horse"), Some(made), Client::Known)
             .await;
         assert_eq!(verdict, Ok(Verdict::RightButOutdated));
         let unreadable = PasswordHasher::start()
-            .verify(password("correct horse"), Some("plain".into()), Client::Known)
+            .verify(
+                password("correct horse"),
+                Some("plain".into()),
+                Client::Known,
+            )
             .await;
         assert_eq!(unreadable, Err(HashError::Failed));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn refusals_take_one_time_only_while_there_are_hashes_of_other_systems() {
         let hasher = PasswordHasher::start();
         let began = Instant::now();
         hasher.even_out(began).await;
-        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(began.elapsed() < REFUSAL_TIME);
         hasher.notice_foreign(true);
         hasher.even_out(began).await;
-        assert_eq!(began.elapsed(), REFUSAL_TIME);
+        assert!(began.elapsed() >= REFUSAL_TIME);
     }
 
     #[tokio::test]

@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 
 use local::LocalTable;
-pub use model::{Budget, Class, Decision};
 use model::Subject;
+pub use model::{Budget, Class, Decision};
 pub use shared::SharedTable;
 
 /// Budgets of everyone who drew on one lately.
@@ -119,9 +119,7 @@ mod tests {
     async fn a_burst_up_to_the_limit_passes_and_the_next_is_refused() {
         let limiter = limiter(1000);
         assert_eq!(allowed_of(&limiter, Class::Register, 11, START).await, 10);
-        let refused = limiter
-            .draw_for_address(Class::Register, HOME, START)
-            .await;
+        let refused = limiter.draw_for_address(Class::Register, HOME, START).await;
         assert_eq!(
             (refused.allowed, refused.remaining, refused.reset_secs),
             (false, 0, 6)

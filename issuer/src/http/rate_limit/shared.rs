@@ -85,7 +85,10 @@ impl SharedTable {
     fn give_up(&self, failed: &Arc<MultiplexedConnection>, reason: &str) -> Option<Decision> {
         self.fallbacks.inc();
         let found = self.connection.compare_and_swap(failed, None);
-        if found.as_ref().is_some_and(|found| Arc::ptr_eq(found, failed)) {
+        if found
+            .as_ref()
+            .is_some_and(|found| Arc::ptr_eq(found, failed))
+        {
             self.report_away(reason);
         }
         None
