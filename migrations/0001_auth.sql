@@ -518,6 +518,7 @@ create function auth.load_user(p_user_id text, p_session_id text)
   language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
+  perform auth.touch_session(p_user_id, p_session_id);
   return query
     select u.id, u.email, u.name, u.role, u.email_verified_at is not null, u.created_at
       from auth.users u
@@ -715,34 +716,6 @@ begin
 end $$;
 comment on function auth.revoke_session_by_token is 'Logout with a refresh token in place of an access token.';
 
-create function auth.revoke_other_sessions(p_user_id text, p_session_id text, p_request jsonb) returns table (session_id text)
-  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  s auth.sessions;
-begin
-  perform set_config('tollgate.user_id', p_user_id, true);
-  -- Only a live session may end the others: a token that was revoked a moment ago may not.
-  perform from auth.sessions t
-    where t.id = p_session_id and t.user_id = p_user_id and t.revoked_at is null and t.expires_at > auth.clock();
-  if not found then
-    return query select null::text;
-    return;
-  end if;
-  for s in
-    select t.* from auth.sessions t
-     where t.user_id = p_user_id and t.id <> p_session_id and t.revoked_at is null and t.expires_at > auth.clock()
-     order by t.id for no key update
-  loop
-    perform auth.end_session(s, 'revoked_by_user');
-    perform auth.record_event('session_revoked', 'success', p_user_id, s.id,
-      jsonb_build_object('reason', 'revoked_by_user'), p_request);
-    session_id := s.id;
-    return next;
-  end loop;
-end $$;
-comment on function auth.revoke_other_sessions is
-  'Ends every live session of the user but this one and names them; a single null when this one has ended itself.';
-
 create function auth.list_sessions(p_user_id text, p_session_id text)
   returns table (id text, device_id text, device_name text, user_agent text, ip_address text,
                  created_at timestamptz, last_used_at timestamptz, expires_at timestamptz)
@@ -752,6 +725,7 @@ declare
   c_page constant integer := 500;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
+  perform auth.touch_session(p_user_id, p_session_id);
   return query
     select s.id, s.device_id, s.device_name, s.user_agent, host(s.ip_address), s.created_at, s.last_used_at, s.expires_at
       from auth.sessions s
@@ -796,7 +770,6 @@ alter function auth.open_session(text, bigint, text, text, bytea, text, text, te
 alter function auth.refresh_session(text, bigint, bytea, integer, integer, jsonb) owner to tollgate_definer;
 alter function auth.revoke_session(text, text, text, jsonb) owner to tollgate_definer;
 alter function auth.revoke_session_by_token(text, bytea, jsonb) owner to tollgate_definer;
-alter function auth.revoke_other_sessions(text, text, jsonb) owner to tollgate_definer;
 alter function auth.sweep_sessions() owner to tollgate_definer;
 
 revoke execute on all functions in schema auth from public;
@@ -811,7 +784,6 @@ grant execute on function
   auth.refresh_session(text, bigint, bytea, integer, integer, jsonb),
   auth.revoke_session(text, text, text, jsonb),
   auth.revoke_session_by_token(text, bytea, jsonb),
-  auth.revoke_other_sessions(text, text, jsonb),
   auth.list_sessions(text, text),
   auth.sweep_sessions()
   to tollgate_app;

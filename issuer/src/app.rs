@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use shared_claims::{Policy, Verifier};
 
-use crate::accounts::{KnownClients, PasswordHasher};
+use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::db::Db;
-use crate::http::rate_limit::RateLimiter;
+use crate::http::rate_limit::{RateLimiter, SharedTable};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
@@ -40,8 +40,6 @@ pub struct App {
     pub feed: Feed,
     /// Argon2id on a bounded pool.
     pub hasher: PasswordHasher,
-    /// Who signed in before.
-    pub known_clients: KnownClients,
     /// Budgets of callers.
     pub limiter: RateLimiter,
     /// How mail leaves.
@@ -68,11 +66,13 @@ impl App {
             config.tokens.audience.as_str(),
         );
         let digests = master_keys.current().derive(Purpose::AddressDigests);
+        let metrics = Metrics::new();
+        let redis = config.redis.as_ref();
+        let shared = redis.map(|redis| SharedTable::new(redis, digests.clone(), &metrics));
         Arc::new(Self {
-            limiter: RateLimiter::new(config.limits.scale_thousandths),
-            metrics: Metrics::new(),
+            limiter: RateLimiter::new(config.limits.scale_thousandths, shared),
+            metrics,
             hasher: PasswordHasher::start(),
-            known_clients: KnownClients::default(),
             keys: KeyRing::default(),
             feed: Feed::default(),
             verifier: Verifier::new(policy),

@@ -19,5 +19,6 @@ pub mod metrics;
 pub mod revocations;
 pub mod secret;
 pub mod sessions;
+pub mod settings;
 pub mod signing_keys;
 pub mod telemetry;

@@ -33,6 +33,10 @@ pub struct Metrics {
     pub mails_waiting: Gauge,
     /// Age of the oldest mail that waits.
     pub mail_oldest_secs: Gauge,
+    /// Whether rate limits are shared through Redis at this moment; 0 without Redis.
+    pub rate_limit_shared_up: Gauge,
+    /// Draws that were decided in process although Redis is configured.
+    pub rate_limit_fallbacks: Counter,
     database_open: Gauge,
     database_idle: Gauge,
     /// Runs of background jobs by name and outcome.
@@ -81,6 +85,8 @@ impl Metrics {
             mails: Family::default(),
             mails_waiting: Gauge::default(),
             mail_oldest_secs: Gauge::default(),
+            rate_limit_shared_up: Gauge::default(),
+            rate_limit_fallbacks: Counter::default(),
             database_open: Gauge::default(),
             database_idle: Gauge::default(),
             jobs: Family::default(),
@@ -120,6 +126,16 @@ impl Metrics {
             "revocation_feed_as_of_seconds",
             "When the feed was last confirmed",
             self.feed_as_of.clone(),
+        );
+        to.register(
+            "rate_limit_shared_up",
+            "Whether rate limits are shared through Redis",
+            self.rate_limit_shared_up.clone(),
+        );
+        to.register(
+            "rate_limit_fallbacks",
+            "Draws decided in process because Redis was away",
+            self.rate_limit_fallbacks.clone(),
         );
         to.register(
             "database_connections",

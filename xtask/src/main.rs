@@ -4,6 +4,7 @@
 //! on whatever takes long, and does nothing the second time. It builds in seconds and needs nothing
 //! but Rust, so that it works on a machine where nothing else is installed yet.
 
+mod bench;
 mod dev;
 mod edge;
 mod embedded_server;
@@ -49,6 +50,7 @@ fn run(args: &[&str]) -> Result<ExitCode> {
             dev::run(&workspace, &data_dir(&workspace), then)?;
         }
         ["test"] => test::run(&workspace)?,
+        ["bench", names @ ..] => bench::run(&workspace, names)?,
         ["tidy"] => tidy::run(&workspace)?,
         ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
         ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
@@ -86,10 +88,11 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup                 install what is missing: wasm target, wasm-bindgen, Node, npm packages,
-                        PostgreSQL, Chromium
+                        PostgreSQL, Chromium, Redis, Better Auth
   dev                   build and start everything: issuer, edge, a backend; Ctrl-C stops it
   dev --tour            the same, then walk the main job from registration to refusal, and stop
   test                  every test of every part, with a table of how many ran
+  bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
   tidy                  the rules of style that a program can check
   tidy --land-migrations
                         list new migrations as landed: from then on they may not change

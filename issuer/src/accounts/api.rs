@@ -30,7 +30,7 @@ struct RegisterRequest {
     /// What to sign in with; trimmed and lower-cased.
     #[oai(validator(min_length = 3, max_length = 254))]
     email: String,
-    /// 8 to 128 characters; no other rule.
+    /// 8 to 128 characters, and not one of the most common passwords; no other rule.
     #[oai(validator(min_length = 8, max_length = 128))]
     password: String,
     /// What to be called.
@@ -156,9 +156,9 @@ impl AccountsApi {
 
 impl RegisterRequest {
     fn check(self, locale: Locale) -> Result<Registrant, Problem> {
-        let (email, password) = (Email::parse(&self.email), Password::parse(&self.password));
+        let (email, password) = (Email::parse(&self.email), Password::choose(&self.password));
         match (email, password) {
-            (Some(email), Some(password)) => Ok(Registrant {
+            (Some(email), Ok(password)) => Ok(Registrant {
                 email,
                 password,
                 name: self.name,
@@ -169,8 +169,8 @@ impl RegisterRequest {
                 if email.is_none() {
                     errors.push(bad_email());
                 }
-                if password.is_none() {
-                    errors.push(bad_password("password"));
+                if let Err(fault) = password {
+                    errors.push(bad_password("password", fault));
                 }
                 Err(Problem::validation(errors))
             }
@@ -183,9 +183,9 @@ pub(super) fn bad_email() -> FieldError {
     FieldError::new("email", "must be an e-mail address such as name@example.com")
 }
 
-/// What is wrong with a password that cannot be one.
-pub(super) fn bad_password(field: &str) -> FieldError {
-    FieldError::new(field, "must be a string of 8 to 128 characters")
+/// What is wrong with a password that cannot be chosen.
+pub(super) fn bad_password(field: &str, fault: PasswordFault) -> FieldError {
+    FieldError::new(field, fault.expectation())
 }
 
 impl LoginRequest {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use tokio::time::Instant;
+
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError, Verdict};
 use super::store::{self, Credentials};
@@ -55,22 +57,21 @@ async fn check_and_open(
     attempt: LoginAttempt,
     request: &RequestInfo,
 ) -> Result<(User, Tokens), LoginError> {
+    let began = Instant::now();
     let (Some(email), Some(password)) = (attempt.email, attempt.password) else {
         return Err(LoginError::InvalidCredentials);
     };
-    let known = client_digest(app, &email, request.ip);
-    let client = if app.known_clients.contains(known) {
-        Client::Known
-    } else {
-        Client::Unknown
-    };
-    draw_on_account(app, &email, client)?;
-
     let credentials = db::limited(async {
         let mut connection = app.db.acquire().await?;
-        store::find_credentials(&mut connection, &email).await
+        let device_id = attempt.device_id.as_deref();
+        store::find_credentials(&mut connection, &email, request.ip, device_id).await
     })
     .await?;
+    let client = match &credentials {
+        Some(found) if found.is_known_client => Client::Known,
+        Some(_) | None => Client::Unknown,
+    };
+    draw_on_account(app, &email, client, request.ip).await?;
     let usable = credentials.filter(|found| found.status == "active" && !found.two_factor_enabled);
     let is_proven = |found: &Credentials| found.email_verified || !app.config.mail.verification;
     let hash = usable
@@ -81,16 +82,12 @@ async fn check_and_open(
         .verify(password.clone(), hash.clone(), client)
         .await?;
 
-    let (Some(found), Some(_)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
-        return refuse(
-            app,
-            usable.as_ref().map(|found| found.user_id.as_str()),
-            request,
-        )
-        .await;
+    let (Some(found), true) = (&usable, verdict != Verdict::Wrong) else {
+        let user_id = usable.as_ref().map(|found| found.user_id.as_str());
+        return refuse(app, user_id, request, began).await;
     };
     if !is_proven(found) {
-        return refuse_unverified(app, &found.user_id, request).await;
+        return refuse_unverified(app, &found.user_id, request, began).await;
     }
     let new_hash = match verdict {
         Verdict::RightButOutdated => Some(
@@ -109,30 +106,44 @@ async fn check_and_open(
         device_name: attempt.device_name.as_deref(),
     };
     match sessions::open(app, &new, request).await {
-        Ok(opened) => {
-            app.known_clients.remember(known);
-            Ok(opened)
-        }
+        Ok(opened) => Ok(opened),
         Err(OpenSessionError::CredentialsChanged) => {
-            refuse(app, Some(&found.user_id), request).await
+            refuse(app, Some(&found.user_id), request, began).await
         }
         Err(OpenSessionError::NoSigningKey) => Err(LoginError::NoSigningKey),
         Err(OpenSessionError::Db(error)) => Err(LoginError::Db(error)),
     }
 }
 
-fn draw_on_account(app: &App, email: &Email, client: Client) -> Result<(), LoginError> {
+/// Slows down guessing at one account, wherever it comes from, without locking its owner out:
+/// whoever signed in before from this device or address is not counted, and a stranger whose
+/// address has not tried lately has one try even when others have used the budget up.
+async fn draw_on_account(
+    app: &App,
+    email: &Email,
+    client: Client,
+    ip: IpAddr,
+) -> Result<(), LoginError> {
     if client == Client::Known || app.is_unlimited() {
         return Ok(());
     }
-    let digest = shorten(app.address_digest(email.as_str()));
-    let decision = app
+    let now = app.clock.now();
+    let account = shorten(app.address_digest(email.as_str()));
+    let of_all = app
         .limiter
-        .draw_for_account(Class::LoginAccount, digest, app.clock.now());
-    match decision.allowed {
+        .draw_for_account(Class::LoginAccount, account, now);
+    let of_all = of_all.await;
+    if of_all.allowed {
+        return Ok(());
+    }
+    let here = shorten(client_digest(app, email, ip));
+    let of_one = app
+        .limiter
+        .draw_for_account(Class::LoginAccountAddress, here, now);
+    match of_one.await.allowed {
         true => Ok(()),
         false => Err(LoginError::RateLimited {
-            retry_after_secs: decision.reset_secs,
+            retry_after_secs: of_all.reset_secs,
         }),
     }
 }
@@ -141,10 +152,13 @@ async fn refuse<T>(
     app: &App,
     user_id: Option<&str>,
     request: &RequestInfo,
+    began: Instant,
 ) -> Result<T, LoginError> {
     let mut connection = app.db.acquire().await?;
     store::record_refused_login(&mut connection, user_id, "credentials", &request.to_json())
         .await?;
+    drop(connection);
+    app.hasher.even_out(began).await;
     Err(LoginError::InvalidCredentials)
 }
 
@@ -154,21 +168,29 @@ async fn refuse_unverified<T>(
     app: &App,
     user_id: &str,
     request: &RequestInfo,
+    began: Instant,
 ) -> Result<T, LoginError> {
     let mut connection = app.db.acquire().await?;
     let token_id = app.entropy.unique_id();
     let request = request.to_json();
     mailed::refuse_unverified_login(&mut connection, user_id, &token_id, &request).await?;
+    drop(connection);
+    app.hasher.even_out(began).await;
     Err(LoginError::InvalidCredentials)
 }
 
-fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 16] {
-    shorten(app.digests.mac(&[
+/// An IPv6 client has a whole /64 to call from.
+fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 32] {
+    let network = match ip {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
+    };
+    app.digests.mac(&[
         b"client:",
         email.as_str().as_bytes(),
         b"\n",
-        ip.to_string().as_bytes(),
-    ]))
+        &network.to_be_bytes(),
+    ])
 }
 
 /// Half a digest names an account well enough.

@@ -1,4 +1,4 @@
-//! People: registration, signing in, the signed-in user.
+//! People: registration, signing in, the signed-in user, users who come from elsewhere.
 //!
 //! 1. An e-mail address names at most one user that is not deleted; the database says so.
 //! 2. A password is hashed by Argon2id in [`PasswordHasher`], never inside a transaction.
@@ -6,13 +6,16 @@
 //! 4. An unknown address costs the same work as a known one and gets the same answer.
 //! 5. With verification on, nobody signs in before their address is proven, and registering an
 //!    address tells a stranger nothing about it.
+//! 6. Strangers who guess are slowed down; they cannot keep the owner out.
+//! 7. A hash of another system is replaced at the first sign-in with its password.
 
 mod api;
-mod known_clients;
+mod import;
 mod load_me;
 mod login;
 mod mailed;
 mod model;
+mod notice_foreign_hashes;
 mod own;
 mod pages;
 mod password;
@@ -20,9 +23,15 @@ mod register;
 mod store;
 
 pub use api::AccountsApi;
-pub use known_clients::KnownClients;
+pub use import::{
+    ImportError, ImportFile, ImportReport, LineProblem, Mapping, import_users, read_import,
+};
 pub use mailed::MailedApi;
 pub use model::{Email, User};
 pub use own::{OwnApi, erase_due};
 pub use pages::pages;
-pub use password::{HashError, PasswordHasher};
+pub use notice_foreign_hashes::notice_foreign_hashes;
+pub use password::{
+    HashError, Measurement, PasswordHasher, REFUSAL_TIME, measure as measure_hashing,
+    rate as hashing_rate,
+};

@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use super::password::is_common;
+
 /// An e-mail address, trimmed and lower-cased.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
@@ -78,6 +80,18 @@ impl Password {
             .then_some(Self(normal))
     }
 
+    /// Reads a password that somebody wants to have from now on.
+    ///
+    /// # Errors
+    /// [`PasswordFault`].
+    pub fn choose(text: &str) -> Result<Self, PasswordFault> {
+        let password = Self::parse(text).ok_or(PasswordFault::Length)?;
+        match is_common(&password.0) {
+            true => Err(PasswordFault::Common),
+            false => Ok(password),
+        }
+    }
+
     /// The bytes to hash.
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()
@@ -87,6 +101,25 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
+    }
+}
+
+/// Why a password cannot be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordFault {
+    /// Not 8 to 128 characters.
+    Length,
+    /// Among those that everybody tries first.
+    Common,
+}
+
+impl PasswordFault {
+    /// What would be right.
+    pub fn expectation(self) -> &'static str {
+        match self {
+            Self::Length => "must be a string of 8 to 128 characters",
+            Self::Common => "must not be one of the most common passwords",
+        }
     }
 }
 

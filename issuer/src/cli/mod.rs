@@ -1,5 +1,7 @@
 //! The command line.
 
+mod calibrate;
+mod import;
 mod keys;
 mod migrate;
 mod openapi;
@@ -36,8 +38,21 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
+    /// Work on users
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Measure how long passwords take to hash on this machine
+    Calibrate(calibrate::CalibrateArguments),
     /// Print the OpenAPI document
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Bring users of another system here, with their passwords
+    Import(import::ImportArguments),
 }
 
 /// Runs the program.
@@ -63,6 +78,15 @@ pub fn run() -> ExitCode {
             }
             Command::Migrate => migrate::run(read(Mode::Development)?).await,
             Command::Keys { command } => keys::run(read(Mode::Development)?, command).await,
+            Command::User { command } => match command {
+                UserCommand::Import(arguments) => {
+                    import::run(read(Mode::Development)?, arguments).await
+                }
+            },
+            Command::Calibrate(arguments) => {
+                calibrate::run(&arguments);
+                Ok(())
+            }
             Command::Openapi => openapi::run(read(Mode::Development)?),
         }
     });

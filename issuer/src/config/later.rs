@@ -5,10 +5,6 @@ use super::Source;
 /// Those that are set although they have no effect yet; the operator is told.
 pub(super) fn read(source: &mut Source<'_>) -> Vec<&'static str> {
     let is_set = [
-        ("REDIS_URL", source.text("REDIS_URL").is_some()),
-        ("REDIS_HOST", source.text("REDIS_HOST").is_some()),
-        ("REDIS_PORT", source.text("REDIS_PORT").is_some()),
-        ("REDIS_PASSWORD", source.text("REDIS_PASSWORD").is_some()),
         (
             "STRIPE_SECRET_KEY",
             source.text("STRIPE_SECRET_KEY").is_some(),

@@ -9,6 +9,7 @@ mod http;
 mod later;
 mod limits;
 mod mail;
+mod redis;
 mod source;
 mod tokens;
 
@@ -20,6 +21,7 @@ pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
 pub use mail::{MailConfig, Protection, SmtpConfig};
+pub use self::redis::RedisConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Mail and the proof of addresses.
     pub mail: MailConfig,
+    /// Where issuers share their rate limits; none: each for itself.
+    pub redis: Option<RedisConfig>,
     /// Variables that are set and have no effect in this version.
     pub without_effect: Vec<&'static str>,
 }
@@ -82,6 +86,7 @@ impl Config {
             credits: CreditsConfig::read(source),
             limits: LimitsConfig::read(source),
             mail: MailConfig::read(source, mode),
+            redis: RedisConfig::read(source),
             without_effect: later::read(source),
         };
         source.finish().map(|()| config)
@@ -178,9 +183,11 @@ mod tests {
                 ("SMTP_URL", "smtp://mail.example.com"),
                 ("SMTP_CA_FILE", "/nowhere/ca.pem"),
                 ("MAIL_FROM", "nobody"),
+                ("REDIS_URL", "http://localhost"),
+                ("REDIS_PORT", "0"),
             ],
         );
-        assert_eq!(found.len(), 15, "{found:?}");
+        assert_eq!(found.len(), 17, "{found:?}");
     }
 
     #[test]
@@ -256,6 +263,7 @@ mod tests {
                 ("MASTER_KEY", KEY),
                 ("SMTP_URL", "smtps://u:hunter2@mail.example.com"),
                 ("MAIL_FROM", "no-reply@example.com"),
+                ("REDIS_URL", "redis://:hunter2@localhost/0"),
             ],
         )
         .expect("valid");
@@ -263,6 +271,33 @@ mod tests {
         assert!(
             !shown.contains("hunter2") && !shown.contains(KEY),
             "{shown}"
+        );
+    }
+    #[test]
+    fn redis_is_named_by_its_url_or_in_parts_and_never_both() {
+        let with = |redis: &[(&str, &str)]| read(Mode::Development, redis);
+        for good in [
+            &[("REDIS_URL", "redis://localhost")][..],
+            &[("REDIS_URL", "rediss://:secret@redis.example.com:6380/1")],
+            &[("REDIS_URL", "unix:///run/redis.sock")],
+            &[
+                ("REDIS_HOST", "redis"),
+                ("REDIS_PORT", "6380"),
+                ("REDIS_PASSWORD", "secret"),
+            ],
+        ] {
+            assert!(with(good).expect("valid").redis.is_some(), "{good:?}");
+        }
+        assert!(with(&[]).expect("valid").redis.is_none());
+        let both = [("REDIS_URL", "redis://localhost"), ("REDIS_HOST", "redis")];
+        assert_eq!(bad(Mode::Development, &both), ["REDIS_HOST"]);
+        assert_eq!(
+            bad(Mode::Development, &[("REDIS_PASSWORD", "x")]),
+            ["REDIS_PASSWORD"]
+        );
+        assert_eq!(
+            bad(Mode::Development, &[("REDIS_URL", "localhost:6379")]),
+            ["REDIS_URL"]
         );
     }
 }

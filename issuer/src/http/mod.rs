@@ -9,6 +9,7 @@ mod cors;
 mod docs;
 mod health;
 mod idempotency;
+mod if_match;
 mod json;
 mod language;
 mod methods;
@@ -30,6 +31,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 
 pub use auth::{Caller, OptionalCaller};
 pub use idempotency::IdempotencyKey;
+pub use if_match::{IfMatch, etag_of_version};
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
 pub use request_info::RequestInfo;
@@ -42,6 +44,7 @@ use crate::config::Mode;
 use crate::mail;
 use crate::revocations::FeedApi;
 use crate::sessions::SessionsApi;
+use crate::settings::SettingsApi;
 use crate::signing_keys::JwksApi;
 
 /// The whole service.
@@ -81,6 +84,9 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         SessionsApi {
+            app: Arc::clone(app),
+        },
+        SettingsApi {
             app: Arc::clone(app),
         },
         CreditsApi {

@@ -57,6 +57,7 @@ problem_codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The resource does not take this method.";
     EmailTaken = "email_taken", 409, "An account with this e-mail address exists.";
     Conflict = "conflict", 409, "The request conflicts with the present state.";
+    PreconditionFailed = "precondition_failed", 412, "The resource has changed since the version named in If-Match.";
     PayloadTooLarge = "payload_too_large", 413, "The body is too large.";
     UnsupportedMediaType = "unsupported_media_type", 415, "The body must be application/json.";
     ValidationFailed = "validation_failed", 422, "A field is missing, unknown or out of range.";
@@ -325,6 +326,7 @@ fn describe(status: u16) -> &'static str {
         404 => "Not there, or somebody else's.",
         405 => "The resource does not take this method; `Allow` lists those it does.",
         409 => "In conflict with the present state.",
+        412 => "Another version than `If-Match` names.",
         413 => "The body is over 64 KiB.",
         415 => "The body is not application/json.",
         422 => "A field is missing, unknown or out of range.",

@@ -71,7 +71,7 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let timer = self.app.metrics.request_started();
         let id = info.id.clone();
-        let decision = self.draw(&request, &info);
+        let decision = self.draw(&request, &info).await;
         let mut response = match self.turn_away(&request, decision.as_ref()) {
             Some(response) => response,
             None => {
@@ -122,13 +122,14 @@ impl<E: Endpoint> ShellEndpoint<E> {
         Some(Problem::rate_limited(refused.reset_secs).into_response())
     }
 
-    fn draw(&self, request: &Request, info: &RequestInfo) -> Option<Decision> {
+    async fn draw(&self, request: &Request, info: &RequestInfo) -> Option<Decision> {
         let free = self.app.config.mode == Mode::Development && info.ip.is_loopback();
         let class = limit_class(request.method(), request.uri().path()).filter(|_| !free)?;
         Some(
             self.app
                 .limiter
-                .draw_for_address(class, info.ip, self.app.clock.now()),
+                .draw_for_address(class, info.ip, self.app.clock.now())
+                .await,
         )
     }
 
@@ -244,8 +245,7 @@ fn limit_class(method: &Method, path: &str) -> Option<Class> {
         "/api/v1/auth/register" => Some(Class::Register),
         "/api/v1/auth/login" => Some(Class::Login),
         "/api/v1/auth/refresh" => Some(Class::Refresh),
-        // Reads in the clothes of a POST: backends call it for each of their requests.
-        "/api/v1/auth/validate" => None,
+        "/api/v1/auth/validate" => Some(Class::Validate),
         _ => Some(Class::Write),
     }
 }

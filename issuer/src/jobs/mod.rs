@@ -32,6 +32,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
     jobs.spawn(run("mail", SEND_MAIL_EVERY, Arc::clone(app), |app| {
         Box::pin(send_mail(app))
     }));
+    jobs.spawn(run(
+        "rate_limits",
+        RECONNECT_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(reconnect(app)),
+    ));
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -45,6 +51,8 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
 pub async fn load(app: &App) -> Result<(), String> {
     maintain_keys(app).await?;
     reload_keys(app).await?;
+    reconnect(app).await?;
+    notice_foreign_hashes(app).await?;
     publish(app).await
 }
 
@@ -115,7 +123,20 @@ async fn send_mail(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+/// A Redis that is away is no failure of the job: the limits go on without it.
+async fn reconnect(app: &App) -> Result<(), String> {
+    app.limiter.reconnect().await;
+    Ok(())
+}
+
+async fn notice_foreign_hashes(app: &App) -> Result<(), String> {
+    accounts::notice_foreign_hashes(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
 async fn sweep(app: &App) -> Result<(), String> {
+    notice_foreign_hashes(app).await?;
     accounts::erase_due(app)
         .await
         .map_err(|error| error.to_string())?;
@@ -134,6 +155,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Keys change once a month; this bounds how late.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
+/// How long limits may be each issuer's own after Redis is back.
+const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Somebody waits for the mail in front of a screen.
 const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::model::{Session, Tokens};
 use super::refresh::RefreshError;
-use super::revoke::Revoked;
+use super::revoke::{RevokeError, Revoked, Scope};
 use super::{list, refresh, revoke, validate};
 use crate::app::App;
 use crate::http::problem::{Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
@@ -223,6 +223,8 @@ impl SessionsApi {
     }
 
     /// End one session
+    ///
+    /// Another one than that of the access token needs a sign-in within the last ten minutes.
     #[oai(
         path = "/sessions/:id",
         method = "delete",
@@ -234,14 +236,14 @@ impl SessionsApi {
         caller: Caller,
         /// The session.
         id: Path<String>,
-    ) -> Result<Deleted, Refusal<SignedInOrAbsent>> {
-        match revoke::revoke(&self.app, &caller, &id.0, &request).await? {
-            true => Ok(Deleted::Done),
-            false => Err(Problem::new(ProblemCode::NotFound).into()),
-        }
+    ) -> Result<Deleted, Refusal<RevokingOne>> {
+        revoke::revoke(&self.app, &caller, &id.0, &request).await?;
+        Ok(Deleted::Done)
     }
 
     /// End all other sessions
+    ///
+    /// Needs a sign-in within the last ten minutes.
     #[oai(
         path = "/sessions/revoke-others",
         method = "post",
@@ -251,19 +253,54 @@ impl SessionsApi {
         &self,
         request: RequestInfo,
         caller: Caller,
-    ) -> Result<Json<RevokedSessions>, Refusal<SignedIn>> {
-        let ended = revoke::revoke_others(&self.app, &caller, &request).await?;
-        let ended = ended.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
+    ) -> Result<Json<RevokedSessions>, Refusal<RevokingMany>> {
+        let ended = revoke::revoke_many(&self.app, &caller, Scope::Others, &request).await?;
+        Ok(Json(RevokedSessions {
+            revoked: ended as u64,
+        }))
+    }
+
+    /// End all sessions
+    ///
+    /// That of the access token too. Needs a sign-in within the last ten minutes.
+    #[oai(
+        path = "/sessions/revoke-all",
+        method = "post",
+        operation_id = "revokeAllSessions"
+    )]
+    async fn revoke_all_sessions(
+        &self,
+        request: RequestInfo,
+        caller: Caller,
+    ) -> Result<Json<RevokedSessions>, Refusal<RevokingMany>> {
+        let ended = revoke::revoke_many(&self.app, &caller, Scope::All, &request).await?;
         Ok(Json(RevokedSessions {
             revoked: ended as u64,
         }))
     }
 }
 
-/// Refusals of an operation on a thing of the caller's own.
-struct SignedInOrAbsent;
-impl Statuses for SignedInOrAbsent {
-    const EXTRA: &'static [u16] = &[401, 404];
+/// Refusals of ending one session.
+struct RevokingOne;
+impl Statuses for RevokingOne {
+    const EXTRA: &'static [u16] = &[401, 403, 404];
+}
+
+/// Refusals of ending many.
+struct RevokingMany;
+impl Statuses for RevokingMany {
+    const EXTRA: &'static [u16] = &[401, 403];
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::NotFound => Self::new(ProblemCode::NotFound),
+            RevokeError::SignInTooOld => Self::new(ProblemCode::ReauthenticationRequired),
+            RevokeError::SessionEnded => Self::new(ProblemCode::SessionRevoked),
+            RevokeError::Db(error) => error.into(),
+        }
+    }
 }
 
 impl From<RefreshError> for Problem {

@@ -8,6 +8,7 @@
 
 pub mod access_token;
 mod api;
+mod device_name;
 mod list;
 mod model;
 mod open;

@@ -1,6 +1,7 @@
 //! Opens a session after a credential was checked.
 
 use super::access_token;
+use super::device_name::device_name;
 use super::model::{TokenSubject, Tokens};
 use super::refresh_token::RefreshToken;
 use super::store;
@@ -22,7 +23,7 @@ pub struct NewSession<'a> {
     pub methods: &'a [&'a str],
     /// The app's name for the device.
     pub device_id: Option<&'a str>,
-    /// What the device is called.
+    /// What the device is called; derived from the user agent when its app does not say.
     pub device_name: Option<&'a str>,
 }
 
@@ -38,11 +39,17 @@ pub async fn open(
     let signer = access_token::signer(app).ok_or(OpenSessionError::NoSigningKey)?;
     let token = RefreshToken::first(app.entropy.session_id(), app.entropy.bytes());
     let session_id = token.session_id_text();
+    let agent = request.user_agent.as_deref();
+    let device_name = match new.device_name {
+        Some(name) => Some(name.to_owned()),
+        None => agent.and_then(device_name),
+    };
     let mut connection = app.db.acquire().await?;
     let request = request.to_json();
     let opened = store::open_session(
         &mut connection,
         new,
+        device_name.as_deref(),
         &session_id,
         &token.nonce_hash(),
         &app.config.tokens,

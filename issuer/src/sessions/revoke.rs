@@ -21,7 +21,7 @@ pub enum Revoked {
 /// # Errors
 /// [`DbError`].
 pub async fn logout(app: &App, caller: &Caller, request: &RequestInfo) -> Result<Revoked, DbError> {
-    let found = end(app, &caller.user_id, &caller.session_id, "logout", request).await?;
+    let found = end(app, &caller.user_id, &caller.session_id, request).await?;
     Ok(if found { Revoked::Now } else { Revoked::Before })
 }
 
@@ -56,47 +56,104 @@ pub async fn logout_by_token(
     }
 }
 
-/// Ends one of the caller's sessions; `false` when there is no live one of that id.
+/// Ends one of the caller's sessions.
 ///
 /// # Errors
-/// [`DbError`].
+/// [`RevokeError`].
 pub async fn revoke(
     app: &App,
     caller: &Caller,
     session_id: &str,
     request: &RequestInfo,
-) -> Result<bool, DbError> {
-    end(app, &caller.user_id, session_id, "revoked_by_user", request).await
-}
-
-/// Ends every session of the caller but this one and says how many; `None` when this one has
-/// ended itself.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn revoke_others(
-    app: &App,
-    caller: &Caller,
-    request: &RequestInfo,
-) -> Result<Option<usize>, DbError> {
+) -> Result<(), RevokeError> {
     let mut connection = app.db.acquire().await?;
-    let ended = store::revoke_other_sessions(
+    let outcome = store::revoke_own_session(
         &mut connection,
         &caller.user_id,
         &caller.session_id,
+        session_id,
         &request.to_json(),
     )
     .await?;
-    let n_ended = ended.as_ref().map(Vec::len);
-    app.feed.sessions_ended(ended.unwrap_or_default());
+    match outcome.as_str() {
+        "revoked" => {
+            app.feed.sessions_ended([session_id.to_owned()]);
+            Ok(())
+        }
+        "absent" => Err(RevokeError::NotFound),
+        standing => Err(RevokeError::of_standing(standing)),
+    }
+}
+
+/// Which of the caller's sessions to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All but the one that asks.
+    Others,
+    /// All of them.
+    All,
+}
+
+/// Ends many sessions of the caller at once and says how many.
+///
+/// # Errors
+/// [`RevokeError`].
+pub async fn revoke_many(
+    app: &App,
+    caller: &Caller,
+    scope: Scope,
+    request: &RequestInfo,
+) -> Result<usize, RevokeError> {
+    let mut connection = app.db.acquire().await?;
+    let ended = store::revoke_sessions(
+        &mut connection,
+        &caller.user_id,
+        &caller.session_id,
+        scope == Scope::All,
+        &request.to_json(),
+    )
+    .await?;
+    if ended.standing != "fresh" {
+        return Err(RevokeError::of_standing(&ended.standing));
+    }
+    let n_ended = ended.ids.len();
+    app.feed.sessions_ended(ended.ids);
     Ok(n_ended)
+}
+
+/// Why a session was not ended.
+#[derive(Debug)]
+pub enum RevokeError {
+    /// The user has no live session of that id.
+    NotFound,
+    /// Throwing others out needs a recent sign-in.
+    SignInTooOld,
+    /// The asking session has ended itself.
+    SessionEnded,
+    /// The database.
+    Db(DbError),
+}
+
+impl RevokeError {
+    fn of_standing(standing: &str) -> Self {
+        match standing {
+            "stale" => Self::SignInTooOld,
+            "ended" => Self::SessionEnded,
+            _ => Self::Db(DbError::Inconsistent("standing of unknown name")),
+        }
+    }
+}
+
+impl From<DbError> for RevokeError {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
 }
 
 async fn end(
     app: &App,
     user_id: &str,
     session_id: &str,
-    reason: &str,
     request: &RequestInfo,
 ) -> Result<bool, DbError> {
     let mut connection = app.db.acquire().await?;
@@ -104,7 +161,7 @@ async fn end(
         &mut connection,
         user_id,
         session_id,
-        reason,
+        "logout",
         &request.to_json(),
     )
     .await?;

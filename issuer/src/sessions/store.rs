@@ -34,6 +34,7 @@ pub struct RefreshRow {
 pub async fn open_session(
     connection: &mut PgConnection,
     new: &NewSession<'_>,
+    device_name: Option<&str>,
     session_id: &str,
     nonce_hash: &[u8],
     ttl: &TokenConfig,
@@ -50,7 +51,7 @@ pub async fn open_session(
         session_id,
         nonce_hash,
         new.device_id,
-        new.device_name,
+        device_name,
         new.methods as &[&str],
         ttl.access_ttl_secs,
         ttl.refresh_ttl_secs,
@@ -125,22 +126,54 @@ pub async fn revoke_session_by_token(
     Ok(outcome)
 }
 
-/// Ends the user's other sessions and names them; `None` when this one has ended itself.
-pub async fn revoke_other_sessions(
+/// Ends one session of the user on behalf of another: `revoked`, `absent`, `stale` or `ended`.
+pub async fn revoke_own_session(
     connection: &mut PgConnection,
     user_id: &str,
     session_id: &str,
+    target_id: &str,
     request: &Value,
-) -> Result<Option<Vec<String>>, DbError> {
-    let ids = sqlx::query_scalar!(
-        "select session_id from auth.revoke_other_sessions($1, $2, $3)",
+) -> Result<String, DbError> {
+    let outcome = sqlx::query_scalar!(
+        r#"select auth.revoke_own_session($1, $2, $3, $4) as "outcome!""#,
         user_id,
         session_id,
+        target_id,
+        request,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(outcome)
+}
+
+/// How the asking session stands, and the sessions that have been ended.
+pub struct EndedSessions {
+    pub standing: String,
+    pub ids: Vec<String>,
+}
+
+/// Ends the user's sessions and names them; this one too, if asked.
+pub async fn revoke_sessions(
+    connection: &mut PgConnection,
+    user_id: &str,
+    session_id: &str,
+    this_too: bool,
+    request: &Value,
+) -> Result<EndedSessions, DbError> {
+    let rows = sqlx::query!(
+        r#"select standing as "standing!", session_id from auth.revoke_sessions($1, $2, $3, $4)"#,
+        user_id,
+        session_id,
+        this_too,
         request,
     )
     .fetch_all(connection)
     .await?;
-    Ok(ids.into_iter().collect())
+    let standing = rows.first().map(|row| row.standing.clone());
+    Ok(EndedSessions {
+        standing: standing.ok_or(DbError::Inconsistent("a session without standing"))?,
+        ids: rows.into_iter().filter_map(|row| row.session_id).collect(),
+    })
 }
 
 /// The user's live sessions; none once the asking session has ended.

@@ -10,5 +10,6 @@ mod http;
 mod mail;
 mod revocations;
 mod sessions;
+mod settings;
 mod signing_keys;
 mod support;

@@ -1,12 +1,14 @@
 //! Finds the tools a command needs and installs those that are missing.
 //!
-//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Chromium and Node
-//! itself are ever installed for the whole machine, and only by root with `apt-get`.
+//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, Chromium and
+//! Node itself are ever installed for the whole machine, and only by root with `apt-get`.
 
 mod apt;
+mod better_auth;
 mod chromium;
 mod node;
 mod postgres;
+mod redis;
 mod rust;
 
 use std::env;
@@ -37,6 +39,10 @@ pub enum Tool {
     Postgres,
     /// A browser for the tests of the npm package.
     Chromium,
+    /// The server that issuers share limits through, for the tests of that.
+    Redis,
+    /// The npm package whose databases are imported, for the test of that.
+    BetterAuth,
 }
 
 /// What building and running all of it takes, tests aside.
@@ -57,6 +63,8 @@ pub const ALL: &[Tool] = &[
     Tool::NpmPackages,
     Tool::Postgres,
     Tool::Chromium,
+    Tool::Redis,
+    Tool::BetterAuth,
 ];
 
 /// Where the tools are that do not lie on the `PATH`.
@@ -120,6 +128,8 @@ pub fn ensure(workspace: &Workspace, tools: &[Tool]) -> Result<Toolbox> {
             Tool::NpmPackages => node::packages(workspace, &toolbox)?,
             Tool::Postgres => toolbox.postgres_folder = postgres::server(workspace, &toolbox)?,
             Tool::Chromium => toolbox.chromium = Some(chromium::browser()?),
+            Tool::Redis => redis::server()?,
+            Tool::BetterAuth => better_auth::package(workspace, &toolbox)?,
         }
     }
     Ok(toolbox)

@@ -131,8 +131,8 @@ impl MailedApi {
         request: RequestInfo,
         body: Body<ResetPasswordRequest>,
     ) -> Result<Json<Done>, Refusal<SignedIn>> {
-        let password = Password::parse(&body.0.password)
-            .ok_or_else(|| Problem::validation(vec![bad_password("password")]))?;
+        let password = Password::choose(&body.0.password)
+            .map_err(|fault| Problem::validation(vec![bad_password("password", fault)]))?;
         reset_password(&self.app, &body.0.token, password, &request).await?;
         Ok(Done::answer())
     }

@@ -32,7 +32,7 @@ pub async fn request_mail(
     if !app.mailer.is_on() {
         return Err(AskingError::MailIsOff);
     }
-    draw(app, email)?;
+    draw(app, email).await?;
     let purpose = match asking {
         Asking::Verification => LinkPurpose::VerifyEmail,
         Asking::Reset => LinkPurpose::ResetPassword,
@@ -45,14 +45,15 @@ pub async fn request_mail(
 }
 
 /// Draws on the budget of an address, whether or not it exists.
-pub fn draw(app: &App, email: &Email) -> Result<(), AskingError> {
+pub async fn draw(app: &App, email: &Email) -> Result<(), AskingError> {
     if app.is_unlimited() {
         return Ok(());
     }
     let digest = shorten(app.address_digest(email.as_str()));
     let decision = app
         .limiter
-        .draw_for_account(Class::MailAccount, digest, app.clock.now());
+        .draw_for_account(Class::MailAccount, digest, app.clock.now())
+        .await;
     match decision.allowed {
         true => Ok(()),
         false => Err(AskingError::RateLimited { retry_after_secs: decision.reset_secs }),

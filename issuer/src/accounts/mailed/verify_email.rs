@@ -35,7 +35,7 @@ pub async fn verify_by_code(
     code: &str,
     request: &RequestInfo,
 ) -> Result<(), LinkError> {
-    draw(app, email)?;
+    draw(app, email).await?;
     let mut connection = app.db.acquire().await?;
     let token_id = store::try_mail_code(&mut connection, email, &request.to_json()).await?;
     drop(connection);

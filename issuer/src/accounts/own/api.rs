@@ -157,8 +157,8 @@ impl ProfileRequest {
 
 impl ChangePasswordRequest {
     fn check(self) -> Result<(Password, Password), Problem> {
-        let new = Password::parse(&self.new_password)
-            .ok_or_else(|| Problem::validation(vec![bad_password("newPassword")]))?;
+        let new = Password::choose(&self.new_password)
+            .map_err(|fault| Problem::validation(vec![bad_password("newPassword", fault)]))?;
         // What cannot be a password is a wrong one.
         let current = Password::parse(&self.current_password)
             .ok_or_else(|| Problem::from(ChangePasswordError::WrongPassword))?;

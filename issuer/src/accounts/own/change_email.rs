@@ -21,7 +21,7 @@ pub async fn change_email(
     if !app.mailer.is_on() {
         return Err(AskingError::MailIsOff.into());
     }
-    draw(app, email)?;
+    draw(app, email).await?;
     let mut connection = app.db.acquire().await?;
     let token_id = app.entropy.unique_id();
     let request = request.to_json();

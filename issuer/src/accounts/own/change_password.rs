@@ -20,7 +20,7 @@ pub async fn change_password(
     new: Password,
     request: &RequestInfo,
 ) -> Result<(), ChangePasswordError> {
-    draw(app, caller)?;
+    draw(app, caller).await?;
     let mut connection = app.db.acquire().await?;
     let own = store::load_own_password(&mut connection, caller).await?;
     drop(connection);
@@ -56,14 +56,15 @@ fn standing(outcome: &str) -> Result<(), ChangePasswordError> {
 }
 
 /// Whoever holds a stolen session must not try passwords with it.
-fn draw(app: &App, caller: &Caller) -> Result<(), ChangePasswordError> {
+async fn draw(app: &App, caller: &Caller) -> Result<(), ChangePasswordError> {
     if app.is_unlimited() {
         return Ok(());
     }
     let digest = shorten(app.digests.mac(&[b"password:", caller.user_id.as_bytes()]));
     let decision = app
         .limiter
-        .draw_for_account(Class::MailAccount, digest, app.clock.now());
+        .draw_for_account(Class::MailAccount, digest, app.clock.now())
+        .await;
     match decision.allowed {
         true => Ok(()),
         false => Err(ChangePasswordError::RateLimited { retry_after_secs: decision.reset_secs }),

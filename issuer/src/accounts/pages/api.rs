@@ -80,14 +80,14 @@ impl Endpoint for Submit {
         let body = Zeroizing::new(request.take_body().into_vec().await.unwrap_or_default());
         let token = member(&body, "token");
         let password = Zeroizing::new(member(&body, "password"));
-        let password = Password::parse(&password);
-        if self.purpose == LinkPurpose::ResetPassword && password.is_none() {
-            let text = words::bad_password(locale);
+        let password = Password::choose(&password);
+        if let (LinkPurpose::ResetPassword, Err(fault)) = (self.purpose, &password) {
+            let text = words::bad_password(*fault, locale);
             let words = PageWords { text, ..words::asking(self.purpose, locale) };
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(ask(&self.app, self.purpose, locale, &token, words, status));
         }
-        let (status, ending) = self.use_link(&token, password, &info).await;
+        let (status, ending) = self.use_link(&token, password.ok(), &info).await;
         let page = Page {
             language: locale.as_str(),
             service: self.app.mailer.service(),

@@ -51,11 +51,13 @@ pub fn form(purpose: LinkPurpose, locale: Locale) -> FormWords {
     FormWords { button, password }
 }
 
-/// A password that cannot be one.
-pub fn bad_password(locale: Locale) -> &'static str {
-    match locale {
-        Locale::En => "A password has 8 to 128 characters.",
-        Locale::De => "Ein Passwort hat 8 bis 128 Zeichen.",
+/// A password that cannot be chosen.
+pub fn bad_password(fault: PasswordFault, locale: Locale) -> &'static str {
+    match (fault, locale) {
+        (PasswordFault::Length, Locale::En) => "A password has 8 to 128 characters.",
+        (PasswordFault::Length, Locale::De) => "Ein Passwort hat 8 bis 128 Zeichen.",
+        (PasswordFault::Common, Locale::En) => "This is one of the passwords that everybody tries first. Choose another.",
+        (PasswordFault::Common, Locale::De) => "Dieses Passwort gehört zu denen, die jeder zuerst probiert. Wähle ein anderes.",
     }
 }
 

@@ -238,27 +238,3 @@ async fn login_is_limited_by_address_and_the_limit_ends() {
     app.advance(Duration::seconds(3)).await;
     app.anon().post(PATH, body).await.expect(401);
 }
-
-#[tokio::test]
-async fn guessing_at_one_account_is_limited_wherever_it_comes_from_and_its_owner_is_not() {
-    let app = TestApp::start_with(&[("RATE_LIMIT_SCALE", "1")]).await;
-    app.user("ada").await;
-    let mut statuses = Vec::new();
-    for i in 0..31 {
-        let guess = json!({"email": "ada@example.com", "password": format!("guess number {i}")});
-        statuses.push(
-            app.anon()
-                .calling_from(&format!("198.51.100.{i}"))
-                .post(PATH, guess)
-                .await
-                .status,
-        );
-    }
-    // Her own first sign-in drew on the budget of 30 as well.
-    assert_eq!(
-        statuses.iter().filter(|status| **status == 429).count(),
-        2,
-        "{statuses:?}"
-    );
-    app.anon().login("ada@example.com", json!({})).await;
-}

@@ -1,8 +1,11 @@
 mod change_email;
 mod change_password;
+mod import;
+mod known_devices;
 mod login;
 mod me;
 mod own_data;
+mod passwords;
 mod register;
 mod reset_password;
 mod verify_email;

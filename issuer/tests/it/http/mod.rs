@@ -3,4 +3,5 @@ mod database_role;
 mod headers;
 mod metrics;
 mod query_counts;
+mod rate_limits;
 mod specification;

@@ -67,6 +67,7 @@ async fn each_operation_asks_the_database_no_more_than_promised() {
     .await;
     get("/api/v1/auth/me", 1).await;
     get("/api/v1/auth/sessions", 1).await;
+    get("/api/v1/settings", 1).await;
     get("/api/v1/credits/balance", 1).await;
     let charge = json!({"amount": 1, "appId": "tests", "description": "one"});
     post("/api/v1/credits/use", charge, 1).await;

@@ -1,3 +1,5 @@
+mod device_names;
+mod last_use;
 mod list;
 mod logout;
 mod refresh;

@@ -1,13 +1,24 @@
-//! Hashing passwords: Argon2id on a bounded pool of threads of lower priority.
+//! Hashing passwords: Argon2id on a bounded pool of threads of lower priority. Hashes that other
+//! systems made are checked on the same pool.
+
+mod calibrate;
+mod common;
+mod foreign;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{ParamsString, Salt};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+pub use calibrate::{Measurement, measure, rate};
+pub use common::is_common;
+pub use foreign::StoredHash;
 
 use super::model::Password;
 
@@ -28,6 +39,7 @@ pub struct PasswordHasher {
     slots: Arc<Semaphore>,
     stranger_slots: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    any_foreign: AtomicBool,
 }
 
 impl PasswordHasher {
@@ -39,6 +51,7 @@ impl PasswordHasher {
             slots: Arc::new(Semaphore::new(cores)),
             stranger_slots: Arc::new(Semaphore::new(cores.div_ceil(2))),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            any_foreign: AtomicBool::new(false),
         }
     }
 
@@ -75,16 +88,24 @@ impl PasswordHasher {
     ) -> Result<Verdict, HashError> {
         self.run(client, move || {
             let known = hash.is_some();
-            let text = hash.as_deref().unwrap_or(DUMMY_HASH);
-            let parsed = PasswordHash::new(text).map_err(|_| HashError::Failed)?;
-            let matches = argon2().verify_password(password.expose(), &parsed).is_ok();
-            Ok(match (known && matches, is_current(&parsed)) {
-                (false, _) => Verdict::Wrong,
-                (true, true) => Verdict::Right,
-                (true, false) => Verdict::RightButOutdated,
-            })
+            let verdict = check(&password, hash.as_deref().unwrap_or(DUMMY_HASH))?;
+            Ok(if known { verdict } else { Verdict::Wrong })
         })
         .await
+    }
+
+    /// Notes whether any user's hash takes another time than today's; see [`Self::even_out`].
+    pub fn notice_foreign(&self, any: bool) {
+        self.any_foreign.store(any, Ordering::Relaxed);
+    }
+
+    /// Waits until a refusal may be answered. While any hash takes another time than today's,
+    /// every refusal takes the time that is longer than each of them, so that the time of an
+    /// answer does not tell whose account exists and came from elsewhere.
+    pub async fn even_out(&self, began: Instant) {
+        if self.any_foreign.load(Ordering::Relaxed) {
+            tokio::time::sleep_until(began + REFUSAL_TIME).await;
+        }
     }
 
     /// Passwords being hashed or waiting for a slot.
@@ -161,6 +182,25 @@ impl fmt::Display for HashError {
 
 impl std::error::Error for HashError {}
 
+fn check(password: &Password, hash: &str) -> Result<Verdict, HashError> {
+    let (matches, is_current) = match StoredHash::parse(hash).ok_or(HashError::Failed)? {
+        StoredHash::Argon2id(text) => {
+            let parsed = PasswordHash::new(text).map_err(|_| HashError::Failed)?;
+            let matches = argon2().verify_password(password.expose(), &parsed).is_ok();
+            (matches, is_current(&parsed))
+        }
+        StoredHash::Bcrypt(text) => (foreign::bcrypt_matches(password.expose(), text), false),
+        StoredHash::Scrypt { salt, key } => {
+            (foreign::scrypt_matches(password.expose(), salt, key), false)
+        }
+    };
+    Ok(match (matches, is_current) {
+        (false, _) => Verdict::Wrong,
+        (true, true) => Verdict::Right,
+        (true, false) => Verdict::RightButOutdated,
+    })
+}
+
 fn argon2() -> Argon2<'static> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
         .expect("the parameters are within Argon2's bounds");
@@ -190,6 +230,9 @@ const QUEUE_DEADLINE: Duration = Duration::from_secs(2);
 /// More cannot be served within the deadline on any machine we know.
 const MAX_WAITING: usize = 512;
 const HASHING_NICENESS: i32 = 10;
+/// Longer than the costliest hash that is accepted takes on a machine of today; `tollgate calibrate`
+/// says what it takes on this one.
+pub const REFUSAL_TIME: Duration = Duration::from_millis(300);
 /// The hash of a random password that nobody knows, checked when there is no user.
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$Jx8Up9XBHmLN2lHqzGBtvGmbZlfVSfQ3A5jMDqXGkCk";
 
@@ -239,12 +282,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn hashes_of_other_systems_are_right_but_outdated() {
+        let bcrypt = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        let verdict = PasswordHasher::start()
+            .verify(password("not U*U."), Some(bcrypt.into()), Client::Known)
+            .await;
+        assert_eq!(verdict, Ok(Verdict::Wrong));
+        let made = bcrypt::hash_with_salt("correct horse", 4, [1; 16])
+            .expect("hashed")
+            .to_string();
+        let verdict = PasswordHasher::start()
+            .verify(password("correct horse"), Some(made), Client::Known)
+            .await;
+        assert_eq!(verdict, Ok(Verdict::RightButOutdated));
+        let unreadable = PasswordHasher::start()
+            .verify(
+                password("correct horse"),
+                Some("plain".into()),
+                Client::Known,
+            )
+            .await;
+        assert_eq!(unreadable, Err(HashError::Failed));
+    }
+
+    #[tokio::test]
+    async fn refusals_take_one_time_only_while_there_are_hashes_of_other_systems() {
+        let hasher = PasswordHasher::start();
+        let began = Instant::now();
+        hasher.even_out(began).await;
+        assert!(began.elapsed() < REFUSAL_TIME);
+        hasher.notice_foreign(true);
+        hasher.even_out(began).await;
+        assert!(began.elapsed() >= REFUSAL_TIME);
+    }
+
+    #[tokio::test]
     async fn strangers_cannot_take_every_slot() {
         let hasher = PasswordHasher {
             n_slots: 2,
             slots: Arc::new(Semaphore::new(2)),
             stranger_slots: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            any_foreign: AtomicBool::new(false),
         };
         let _stranger = hasher
             .slot(Client::Unknown)
@@ -266,6 +345,7 @@ mod tests {
             slots: Arc::new(Semaphore::new(1)),
             stranger_slots: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(0)),
+            any_foreign: AtomicBool::new(false),
         };
         let refused = hasher
             .hash(password("correct horse"), [1; 16], Client::Known)
