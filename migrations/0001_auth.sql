@@ -706,33 +706,34 @@ begin
 end $$;
 comment on function auth.revoke_session_by_token is 'Logout with a refresh token in place of an access token.';
 
-create function auth.revoke_other_sessions(p_user_id text, p_session_id text, p_request jsonb) returns table (session_id text)
+create function auth.revoke_other_sessions(p_user_id text, p_session_id text, p_request jsonb)
+  returns table (standing text, ended_ids text[])
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   s auth.sessions;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
+  -- All of them in the order of their ids, so that two sessions can do this to each other.
+  perform from auth.sessions t where t.user_id = p_user_id and t.revoked_at is null order by t.id for no key update;
   -- Only a live session may end the others: a token that was revoked a moment ago may not.
-  perform from auth.sessions t
-    where t.id = p_session_id and t.user_id = p_user_id and t.revoked_at is null and t.expires_at > auth.clock();
-  if not found then
-    return query select null::text;
-    return;
+  standing := auth.session_standing(p_user_id, p_session_id);
+  ended_ids := '{}';
+  if standing = 'fresh' then
+    for s in
+      select t.* from auth.sessions t
+       where t.user_id = p_user_id and t.id <> p_session_id and t.revoked_at is null and t.expires_at > auth.clock()
+       order by t.id for no key update
+    loop
+      perform auth.end_session(s, 'revoked_by_user');
+      perform auth.record_event('session_revoked', 'success', p_user_id, s.id,
+        jsonb_build_object('reason', 'revoked_by_user'), p_request);
+      ended_ids := ended_ids || s.id;
+    end loop;
   end if;
-  for s in
-    select t.* from auth.sessions t
-     where t.user_id = p_user_id and t.id <> p_session_id and t.revoked_at is null and t.expires_at > auth.clock()
-     order by t.id for no key update
-  loop
-    perform auth.end_session(s, 'revoked_by_user');
-    perform auth.record_event('session_revoked', 'success', p_user_id, s.id,
-      jsonb_build_object('reason', 'revoked_by_user'), p_request);
-    session_id := s.id;
-    return next;
-  end loop;
+  return next;
 end $$;
 comment on function auth.revoke_other_sessions is
-  'Ends every live session of the user but this one and names them; a single null when this one has ended itself.';
+  'Ends every live session of the user but this one and names them; none unless the standing of this one is fresh.';
 
 create function auth.list_sessions(p_user_id text, p_session_id text)
   returns table (id text, device_id text, device_name text, user_agent text, ip_address text,

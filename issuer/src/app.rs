@@ -12,6 +12,8 @@ use crate::http::rate_limit::RateLimiter;
 use crate::ids::Entropy;
 use crate::metrics::Metrics;
 use crate::revocations::Feed;
+use crate::second_factor::ChallengeTokens;
+use crate::second_factor::passkeys::RelyingParty;
 use crate::secret::{DerivedKey, Purpose};
 use crate::sessions::RefreshTokens;
 use crate::signing_keys::{KeyRing, MasterKeys};
@@ -35,6 +37,10 @@ pub struct App {
     pub verifier: Verifier,
     /// Makes and reads refresh tokens.
     pub refresh_tokens: RefreshTokens,
+    /// Makes and reads tokens of challenges.
+    pub challenges: ChallengeTokens,
+    /// Asks authenticators; none when `BASE_URL` is an address.
+    pub passkeys: Option<RelyingParty>,
     /// The revocation feed, in memory.
     pub feed: Feed,
     /// Argon2id on a bounded pool.
@@ -72,6 +78,8 @@ impl App {
             feed: Feed::default(),
             verifier: Verifier::new(policy),
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
+            challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
+            passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
             config,
             db,
             clock,

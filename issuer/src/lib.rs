@@ -16,6 +16,8 @@ pub mod ids;
 pub mod jobs;
 pub mod metrics;
 pub mod revocations;
+pub mod seal;
+pub mod second_factor;
 pub mod secret;
 pub mod sessions;
 pub mod signing_keys;

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError, Verdict};
-use super::store;
+use super::store::{self, Credentials};
 use crate::app::App;
 use crate::db::{self, DbError};
 use crate::http::RequestInfo;
 use crate::http::rate_limit::Class;
 use crate::metrics::OutcomeLabel;
+use crate::second_factor::{self, LoginChallenge};
 use crate::sessions::{self, NewSession, OpenSessionError, Tokens};
 
 /// What a person gives to sign in.
@@ -26,7 +27,16 @@ pub struct LoginAttempt {
     pub device_name: Option<String>,
 }
 
-/// Checks the password and opens a session.
+/// What a right password leads to.
+#[derive(Debug)]
+pub enum LoggedIn {
+    /// A session.
+    Session(User, Tokens),
+    /// The question for a second factor.
+    SecondFactor(LoginChallenge),
+}
+
+/// Checks the password and opens a session, or asks for the second factor.
 ///
 /// # Errors
 /// [`LoginError`]. A wrong address, a wrong password and a banned user are one refusal.
@@ -34,10 +44,11 @@ pub async fn login(
     app: &App,
     attempt: LoginAttempt,
     request: &RequestInfo,
-) -> Result<(User, Tokens), LoginError> {
-    let result = check_and_open(app, attempt, request).await;
+) -> Result<LoggedIn, LoginError> {
+    let result = sign_in(app, attempt, request).await;
     let outcome = match &result {
-        Ok(_) => "success",
+        Ok(LoggedIn::Session(..)) => "success",
+        Ok(LoggedIn::SecondFactor(_)) => "second_factor",
         Err(LoginError::InvalidCredentials) => "refused",
         Err(LoginError::RateLimited { .. }) => "rate_limited",
         Err(_) => "failed",
@@ -49,51 +60,24 @@ pub async fn login(
     result
 }
 
-async fn check_and_open(
+/// The steps: find the account, check the password, refuse or go on.
+async fn sign_in(
     app: &App,
     attempt: LoginAttempt,
     request: &RequestInfo,
-) -> Result<(User, Tokens), LoginError> {
+) -> Result<LoggedIn, LoginError> {
     let (Some(email), Some(password)) = (attempt.email, attempt.password) else {
         return Err(LoginError::InvalidCredentials);
     };
-    let known = client_digest(app, &email, request.ip);
-    let client = if app.known_clients.contains(known) {
-        Client::Known
-    } else {
-        Client::Unknown
-    };
+    let client = client(app, &email, request);
     draw_on_account(app, &email, client)?;
-
-    let credentials = db::limited(async {
-        let mut connection = app.db.acquire().await?;
-        store::find_credentials(&mut connection, &email).await
-    })
-    .await?;
-    let usable = credentials.filter(|found| found.status == "active" && !found.two_factor_enabled);
-    let hash = usable
-        .as_ref()
-        .and_then(|found| found.password_hash.clone());
-    let verdict = app
-        .hasher
-        .verify(password.clone(), hash.clone(), client)
-        .await?;
-
-    let (Some(found), Some(hash)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
-        return refuse(
-            app,
-            usable.as_ref().map(|found| found.user_id.as_str()),
-            request,
-        )
-        .await;
+    let found = find(app, &email).await?;
+    let new_hash = match check_password(app, found.as_ref(), password, client).await? {
+        Checked::Right { new_hash } => new_hash,
+        Checked::Wrong => return refuse(app, found.as_ref(), request).await,
     };
-    let new_hash = match verdict {
-        Verdict::RightButOutdated => Some(
-            app.hasher
-                .hash(password, app.entropy.bytes(), client)
-                .await?,
-        ),
-        Verdict::Right | Verdict::Wrong => None,
+    let Some(found) = found else {
+        return refuse(app, None, request).await;
     };
     let new = NewSession {
         user_id: &found.user_id,
@@ -103,16 +87,77 @@ async fn check_and_open(
         device_id: attempt.device_id.as_deref(),
         device_name: attempt.device_name.as_deref(),
     };
-    match sessions::open(app, &new, request).await {
-        Ok(opened) => {
-            app.known_clients.remember(known);
-            Ok(opened)
+    match go_on(app, &found, &new, request).await? {
+        Some(logged_in) => Ok(logged_in),
+        None => refuse(app, Some(&found), request).await,
+    }
+}
+
+/// The account, if it may sign in.
+async fn find(app: &App, email: &Email) -> Result<Option<Credentials>, DbError> {
+    let found = db::limited(async {
+        let mut connection = app.db.acquire().await?;
+        store::find_credentials(&mut connection, email).await
+    });
+    Ok(found.await?.filter(|found| found.status == "active"))
+}
+
+/// What became of the password.
+enum Checked {
+    Right { new_hash: Option<String> },
+    Wrong,
+}
+
+async fn check_password(
+    app: &App,
+    found: Option<&Credentials>,
+    password: Password,
+    client: Client,
+) -> Result<Checked, HashError> {
+    let hash = found.and_then(|found| found.password_hash.clone());
+    match app.hasher.verify(password.clone(), hash, client).await? {
+        Verdict::Wrong => Ok(Checked::Wrong),
+        Verdict::Right => Ok(Checked::Right { new_hash: None }),
+        Verdict::RightButOutdated => {
+            let hash = app.hasher.hash(password, app.entropy.bytes(), client).await?;
+            Ok(Checked::Right { new_hash: Some(hash) })
         }
-        Err(OpenSessionError::CredentialsChanged) => {
-            refuse(app, Some(&found.user_id), request).await
+    }
+}
+
+/// A session, or the question for the second factor; `None` when what was checked is no longer
+/// in force.
+async fn go_on(
+    app: &App,
+    found: &Credentials,
+    new: &NewSession<'_>,
+    request: &RequestInfo,
+) -> Result<Option<LoggedIn>, LoginError> {
+    if found.two_factor_enabled {
+        let challenge = second_factor::begin_login(app, new, request).await?;
+        return Ok(challenge.map(LoggedIn::SecondFactor));
+    }
+    match sessions::open(app, new, request).await {
+        Ok((user, tokens)) => {
+            remember_client(app, &user.email, request);
+            Ok(Some(LoggedIn::Session(user, tokens)))
         }
+        Err(OpenSessionError::CredentialsChanged) => Ok(None),
         Err(OpenSessionError::NoSigningKey) => Err(LoginError::NoSigningKey),
         Err(OpenSessionError::Db(error)) => Err(LoginError::Db(error)),
+    }
+}
+
+/// Notes that this client has signed in to this account.
+pub fn remember_client(app: &App, email: &str, request: &RequestInfo) {
+    app.known_clients.remember(client_digest(app, email, request.ip));
+}
+
+fn client(app: &App, email: &Email, request: &RequestInfo) -> Client {
+    let digest = client_digest(app, email.as_str(), request.ip);
+    match app.known_clients.contains(digest) {
+        true => Client::Known,
+        false => Client::Unknown,
     }
 }
 
@@ -134,19 +179,20 @@ fn draw_on_account(app: &App, email: &Email, client: Client) -> Result<(), Login
 
 async fn refuse<T>(
     app: &App,
-    user_id: Option<&str>,
+    found: Option<&Credentials>,
     request: &RequestInfo,
 ) -> Result<T, LoginError> {
+    let user_id = found.map(|found| found.user_id.as_str());
     let mut connection = app.db.acquire().await?;
     store::record_refused_login(&mut connection, user_id, "credentials", &request.to_json())
         .await?;
     Err(LoginError::InvalidCredentials)
 }
 
-fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 16] {
+fn client_digest(app: &App, email: &str, ip: IpAddr) -> [u8; 16] {
     shorten(app.digests.mac(&[
         b"client:",
-        email.as_str().as_bytes(),
+        email.as_bytes(),
         b"\n",
         ip.to_string().as_bytes(),
     ]))

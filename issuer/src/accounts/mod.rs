@@ -14,7 +14,8 @@ mod password;
 mod register;
 mod store;
 
-pub use api::AccountsApi;
+pub use api::{AccountsApi, LoginAnswer};
 pub use known_clients::KnownClients;
-pub use model::{Email, User};
-pub use password::{HashError, PasswordHasher};
+pub use login::remember_client;
+pub use model::{Email, Password, User};
+pub use password::{Client, HashError, PasswordHasher, Verdict};

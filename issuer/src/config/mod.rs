@@ -9,6 +9,7 @@ mod http;
 mod later;
 mod limits;
 mod mail;
+mod passkeys;
 mod source;
 mod tokens;
 
@@ -19,6 +20,7 @@ pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
+pub use passkeys::PasskeyConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub master_key_previous: Option<MasterKey>,
     /// Addresses, origins and proxies.
     pub http: HttpConfig,
+    /// What passkeys are bound to; none when `BASE_URL` is an address.
+    pub passkeys: Option<PasskeyConfig>,
     /// Tokens and their keys.
     pub tokens: TokenConfig,
     /// Bonus and free credits.
@@ -75,6 +79,7 @@ impl Config {
             master_key: read_master_key(source, "MASTER_KEY", mode == Mode::Production),
             master_key_previous: read_master_key(source, "MASTER_KEY_PREVIOUS", false),
             tokens: TokenConfig::read(source, &http),
+            passkeys: PasskeyConfig::read(source, &http),
             http,
             credits: CreditsConfig::read(source),
             limits: LimitsConfig::read(source),

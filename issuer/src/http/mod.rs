@@ -5,6 +5,7 @@
 
 mod auth;
 mod client_ip;
+pub mod cookies;
 mod cors;
 mod docs;
 mod health;
@@ -37,6 +38,8 @@ use crate::accounts::AccountsApi;
 use crate::app::App;
 use crate::credits::{CreditsApi, HoldsApi};
 use crate::revocations::FeedApi;
+use crate::second_factor::SecondFactorApi;
+use crate::second_factor::passkeys::PasskeysApi;
 use crate::sessions::SessionsApi;
 use crate::signing_keys::JwksApi;
 
@@ -65,6 +68,12 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         SessionsApi {
+            app: Arc::clone(app),
+        },
+        SecondFactorApi {
+            app: Arc::clone(app),
+        },
+        PasskeysApi {
             app: Arc::clone(app),
         },
         CreditsApi {

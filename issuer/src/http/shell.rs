@@ -227,7 +227,9 @@ async fn read_body(request: &mut Request) -> Result<(), Problem> {
 
 fn answer_within(path: &str) -> Duration {
     match path {
-        "/api/v1/auth/register" | "/api/v1/auth/login" => ANSWER_WITH_HASHING_WITHIN,
+        "/api/v1/auth/register" | "/api/v1/auth/login" | "/api/v1/auth/reauthenticate" => {
+            ANSWER_WITH_HASHING_WITHIN
+        }
         _ => ANSWER_WITHIN,
     }
 }
@@ -238,7 +240,12 @@ fn limit_class(method: &Method, path: &str) -> Option<Class> {
     }
     match path {
         "/api/v1/auth/register" => Some(Class::Register),
-        "/api/v1/auth/login" => Some(Class::Login),
+        "/api/v1/auth/login"
+        | "/api/v1/auth/login/second-factor"
+        | "/api/v1/auth/login/second-factor/passkey-options"
+        | "/api/v1/auth/passkeys/sign-in"
+        | "/api/v1/auth/passkeys/sign-in/options"
+        | "/api/v1/auth/reauthenticate" => Some(Class::Login),
         "/api/v1/auth/refresh" => Some(Class::Refresh),
         // Reads in the clothes of a POST: backends call it for each of their requests.
         "/api/v1/auth/validate" => None,

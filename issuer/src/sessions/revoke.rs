@@ -3,6 +3,7 @@
 use super::store;
 use crate::app::App;
 use crate::db::DbError;
+use crate::http::cookies::Browser;
 use crate::http::{Caller, RequestInfo};
 
 /// What became of a session somebody wanted to end.
@@ -56,40 +57,83 @@ pub async fn logout_by_token(
     }
 }
 
-/// Ends one of the caller's sessions; `false` when there is no live one of that id.
+/// Whether the browser's cookie belongs to the session that signs out: another one's stays.
+pub fn is_of_session(app: &App, browser: &Browser, caller: &Caller) -> bool {
+    let token = browser.held_token();
+    let token = token.and_then(|token| app.refresh_tokens.decode(token.expose()));
+    token.is_some_and(|token| token.session_id_text() == caller.session_id)
+}
+
+/// Ends one of the caller's sessions.
 ///
 /// # Errors
-/// [`DbError`].
+/// [`RevokeError`].
 pub async fn revoke(
     app: &App,
     caller: &Caller,
     session_id: &str,
     request: &RequestInfo,
-) -> Result<bool, DbError> {
-    end(app, &caller.user_id, session_id, "revoked_by_user", request).await
+) -> Result<(), RevokeError> {
+    let mut connection = app.db.acquire().await?;
+    let request = request.to_json();
+    let outcome =
+        store::revoke_one_session(&mut connection, caller, session_id, &request).await?;
+    match outcome.as_str() {
+        "revoked" => {
+            app.feed.sessions_ended([session_id.to_owned()]);
+            Ok(())
+        }
+        "absent" => Err(RevokeError::NotFound),
+        standing => Err(refused(standing)),
+    }
 }
 
-/// Ends every session of the caller but this one and says how many; `None` when this one has
-/// ended itself.
+/// Ends every session of the caller but this one and says how many.
 ///
 /// # Errors
-/// [`DbError`].
+/// [`RevokeError`].
 pub async fn revoke_others(
     app: &App,
     caller: &Caller,
     request: &RequestInfo,
-) -> Result<Option<usize>, DbError> {
+) -> Result<usize, RevokeError> {
     let mut connection = app.db.acquire().await?;
-    let ended = store::revoke_other_sessions(
-        &mut connection,
-        &caller.user_id,
-        &caller.session_id,
-        &request.to_json(),
-    )
-    .await?;
-    let n_ended = ended.as_ref().map(Vec::len);
-    app.feed.sessions_ended(ended.unwrap_or_default());
+    let request = request.to_json();
+    let (standing, ended) =
+        store::revoke_other_sessions(&mut connection, caller, &request).await?;
+    if standing != "fresh" {
+        return Err(refused(&standing));
+    }
+    let n_ended = ended.len();
+    app.feed.sessions_ended(ended);
     Ok(n_ended)
+}
+
+fn refused(standing: &str) -> RevokeError {
+    match standing {
+        "stale" => RevokeError::Stale,
+        "ended" => RevokeError::SessionEnded,
+        _ => RevokeError::Db(DbError::Inconsistent("standing of unknown name")),
+    }
+}
+
+/// Why no session was ended.
+#[derive(Debug)]
+pub enum RevokeError {
+    /// There is no live session of that id, or it is somebody else's.
+    NotFound,
+    /// The asking session has ended itself.
+    SessionEnded,
+    /// Ending other sessions needs a recent sign-in.
+    Stale,
+    /// The database.
+    Db(DbError),
+}
+
+impl From<DbError> for RevokeError {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
 }
 
 async fn end(

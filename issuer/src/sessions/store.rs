@@ -8,6 +8,7 @@ use super::model::Session;
 use super::open::NewSession;
 use crate::config::TokenConfig;
 use crate::db::DbError;
+use crate::http::Caller;
 
 /// The user of a session that was opened.
 pub struct OpenedRow {
@@ -125,22 +126,41 @@ pub async fn revoke_session_by_token(
     Ok(outcome)
 }
 
-/// Ends the user's other sessions and names them; `None` when this one has ended itself.
-pub async fn revoke_other_sessions(
+/// Ends a session at the wish of another one of the same user: `revoked`, `absent`, `stale`
+/// or `ended`.
+pub async fn revoke_one_session(
     connection: &mut PgConnection,
-    user_id: &str,
+    caller: &Caller,
     session_id: &str,
     request: &Value,
-) -> Result<Option<Vec<String>>, DbError> {
-    let ids = sqlx::query_scalar!(
-        "select session_id from auth.revoke_other_sessions($1, $2, $3)",
-        user_id,
+) -> Result<String, DbError> {
+    let outcome = sqlx::query_scalar!(
+        r#"select auth.revoke_one_session($1, $2, $3, $4) as "outcome!""#,
+        caller.user_id,
+        caller.session_id,
         session_id,
         request,
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(ids.into_iter().collect())
+    Ok(outcome)
+}
+
+/// Ends the user's other sessions and names them, if the standing of this one is `fresh`.
+pub async fn revoke_other_sessions(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    request: &Value,
+) -> Result<(String, Vec<String>), DbError> {
+    let row = sqlx::query!(
+        r#"select standing as "standing!", ended_ids as "ended_ids!" from auth.revoke_other_sessions($1, $2, $3)"#,
+        caller.user_id,
+        caller.session_id,
+        request,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.standing, row.ended_ids))
 }
 
 /// The user's live sessions; none once the asking session has ended.

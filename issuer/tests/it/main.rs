@@ -8,6 +8,7 @@ mod accounts;
 mod credits;
 mod http;
 mod revocations;
+mod second_factor;
 mod sessions;
 mod signing_keys;
 mod support;

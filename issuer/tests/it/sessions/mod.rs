@@ -1,3 +1,4 @@
+mod cookies;
 mod list;
 mod logout;
 mod refresh;
