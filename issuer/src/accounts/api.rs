@@ -110,7 +110,10 @@ pub struct LoginAnswer {
 impl LoginAnswer {
     /// The answer of a sign-in, with cookies when those were asked for.
     pub fn deliver((user, tokens): (User, Tokens), delivery: Delivery) -> Response<Json<Self>> {
-        with_cookies(Self::new(user, &tokens, delivery), delivery.set_cookies(&tokens))
+        with_cookies(
+            Self::new(user, &tokens, delivery),
+            delivery.set_cookies(&tokens),
+        )
     }
 
     fn new(user: User, tokens: &Tokens, delivery: Delivery) -> Self {

@@ -119,8 +119,13 @@ async fn check_password(
         Verdict::Wrong => Ok(Checked::Wrong),
         Verdict::Right => Ok(Checked::Right { new_hash: None }),
         Verdict::RightButOutdated => {
-            let hash = app.hasher.hash(password, app.entropy.bytes(), client).await?;
-            Ok(Checked::Right { new_hash: Some(hash) })
+            let hash = app
+                .hasher
+                .hash(password, app.entropy.bytes(), client)
+                .await?;
+            Ok(Checked::Right {
+                new_hash: Some(hash),
+            })
         }
     }
 }
@@ -150,7 +155,8 @@ async fn go_on(
 
 /// Notes that this client has signed in to this account.
 pub fn remember_client(app: &App, email: &str, request: &RequestInfo) {
-    app.known_clients.remember(client_digest(app, email, request.ip));
+    app.known_clients
+        .remember(client_digest(app, email, request.ip));
 }
 
 fn client(app: &App, email: &Email, request: &RequestInfo) -> Client {

@@ -22,7 +22,10 @@ impl PasskeyConfig {
         let origin = own_origin(&http.base_url);
         let Some((host, origin)) = origin else {
             if given.is_some() {
-                source.problem("PASSKEY_RP_ID", "needs a BASE_URL that names a host, not an address");
+                source.problem(
+                    "PASSKEY_RP_ID",
+                    "needs a BASE_URL that names a host, not an address",
+                );
             }
             return None;
         };
@@ -30,7 +33,10 @@ impl PasskeyConfig {
         if !is_within(&host, &rp_id) || (rp_id != host && !rp_id.contains('.')) {
             source.problem("PASSKEY_RP_ID", "must be the host of BASE_URL or a domain above it, such as example.com for https://id.example.com");
         }
-        let more_origins = http.cors_origins.iter().filter_map(|text| Url::parse(text).ok());
+        let more_origins = http
+            .cors_origins
+            .iter()
+            .filter_map(|text| Url::parse(text).ok());
         Some(Self {
             more_origins: more_origins
                 .filter(|url| url.domain().is_some_and(|host| is_within(host, &rp_id)))
@@ -82,12 +88,19 @@ mod tests {
     fn the_host_of_the_issuer_is_the_default() {
         let (config, valid) = read(&[
             ("BASE_URL", "https://id.example.com"),
-            ("CORS_ORIGINS", "https://app.example.com,https://x.id.example.com"),
+            (
+                "CORS_ORIGINS",
+                "https://app.example.com,https://x.id.example.com",
+            ),
         ]);
         let config = config.expect("a host");
         assert!(valid);
         assert_eq!(config.rp_id, "id.example.com");
-        assert_eq!(config.more_origins.len(), 1, "only what lies below the host");
+        assert_eq!(
+            config.more_origins.len(),
+            1,
+            "only what lies below the host"
+        );
     }
 
     #[test]
@@ -95,7 +108,10 @@ mod tests {
         let (config, valid) = read(&[
             ("BASE_URL", "https://id.example.com"),
             ("PASSKEY_RP_ID", "example.com"),
-            ("CORS_ORIGINS", "https://app.example.com,https://evilexample.com"),
+            (
+                "CORS_ORIGINS",
+                "https://app.example.com,https://evilexample.com",
+            ),
         ]);
         assert!(valid);
         let origins = config.expect("a host").more_origins;
@@ -106,7 +122,10 @@ mod tests {
     #[test]
     fn a_foreign_or_top_level_domain_is_refused() {
         for rp_id in ["example.org", "d.example.com", "com", "xample.com"] {
-            let (_, valid) = read(&[("BASE_URL", "https://id.example.com"), ("PASSKEY_RP_ID", rp_id)]);
+            let (_, valid) = read(&[
+                ("BASE_URL", "https://id.example.com"),
+                ("PASSKEY_RP_ID", rp_id),
+            ]);
             assert!(!valid, "{rp_id}");
         }
     }

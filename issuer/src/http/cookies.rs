@@ -118,7 +118,10 @@ impl Delivery {
 }
 
 /// An answer with cookies beside it.
-pub fn with_cookies<T: Type + ToJSON + ParseFromJSON>(body: T, cookies: Vec<String>) -> Response<Json<T>> {
+pub fn with_cookies<T: Type + ToJSON + ParseFromJSON>(
+    body: T,
+    cookies: Vec<String>,
+) -> Response<Json<T>> {
     cookies
         .into_iter()
         .fold(Response::new(Json(body)), |answer, cookie| {
@@ -142,13 +145,16 @@ pub fn forgetting(problem: Problem) -> Problem {
 }
 
 fn cookie((name, same_site): (&str, &str), value: &str, max_age_secs: i32) -> String {
-    format!("{name}={value}; Max-Age={max_age_secs}; Path=/; Secure; HttpOnly; SameSite={same_site}")
+    format!(
+        "{name}={value}; Max-Age={max_age_secs}; Path=/; Secure; HttpOnly; SameSite={same_site}"
+    )
 }
 
 impl<'a> FromRequest<'a> for Browser {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
         let app: Option<&Arc<App>> = request.data();
-        let app = app.ok_or_else(|| Refusal::<Public>::from(Problem::new(ProblemCode::Internal)))?;
+        let app =
+            app.ok_or_else(|| Refusal::<Public>::from(Problem::new(ProblemCode::Internal)))?;
         Ok(Self {
             refresh_token: find_cookie(request.headers(), REFRESH.0),
             origin_is_ours: origin_is_ours(app, request.headers()),
@@ -168,13 +174,18 @@ fn find_cookie(headers: &HeaderMap, name: &str) -> Option<SecretText> {
         .filter(|(found, value)| *found == name && !value.is_empty())
         .map(|(_, value)| value);
     let value = values.next()?;
-    values.next().is_none().then(|| SecretText::new(value.into()))
+    values
+        .next()
+        .is_none()
+        .then(|| SecretText::new(value.into()))
 }
 
 fn origin_is_ours(app: &App, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::ORIGIN).iter();
-    let (Some(origin), None) = (values.next().and_then(|value| value.to_str().ok()), values.next())
-    else {
+    let (Some(origin), None) = (
+        values.next().and_then(|value| value.to_str().ok()),
+        values.next(),
+    ) else {
         return false;
     };
     let http = &app.config.http;
@@ -220,6 +231,9 @@ mod tests {
         let set = cookie(REFRESH, "secret", 60);
         let attributes = |text: &str| text.split_once("; Path").expect("attributes").1.to_owned();
         assert_eq!(attributes(&set), attributes(&forget_cookies()[0]));
-        assert_eq!(set, "__Host-tollgate_refresh=secret; Max-Age=60; Path=/; Secure; HttpOnly; SameSite=Strict");
+        assert_eq!(
+            set,
+            "__Host-tollgate_refresh=secret; Max-Age=60; Path=/; Secure; HttpOnly; SameSite=Strict"
+        );
     }
 }

@@ -36,7 +36,11 @@ pub struct SecondFactorApi {
 
 /// The answer of an authenticator.
 #[derive(Debug, Object)]
-#[oai(rename = "PasskeyAnswer", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "PasskeyAnswer",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct PasskeyAnswerView {
     /// The token that came with the options.
     #[oai(validator(max_length = 128))]
@@ -46,7 +50,11 @@ struct PasskeyAnswerView {
 }
 
 #[derive(Debug, Object)]
-#[oai(rename = "SecondFactorRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "SecondFactorRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct SecondFactorRequest {
     /// The token of the login's answer.
     #[oai(validator(max_length = 128))]
@@ -62,7 +70,11 @@ struct SecondFactorRequest {
 }
 
 #[derive(Debug, Object)]
-#[oai(rename = "ChallengeRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "ChallengeRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct ChallengeRequest {
     /// The token of the login's answer.
     #[oai(validator(max_length = 128))]
@@ -70,7 +82,11 @@ struct ChallengeRequest {
 }
 
 #[derive(Object)]
-#[oai(rename = "ReauthenticateRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "ReauthenticateRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct ReauthenticateRequest {
     /// The password; with two-factor on together with a code or recovery code.
     #[oai(validator(max_length = 128))]
@@ -164,7 +180,11 @@ impl SecondFactorApi {
     /// Finish a login with a second factor
     ///
     /// Exactly one of `code`, `recoveryCode` and `passkey`. A challenge takes five attempts.
-    #[oai(path = "/login/second-factor", method = "post", operation_id = "finishLogin")]
+    #[oai(
+        path = "/login/second-factor",
+        method = "post",
+        operation_id = "finishLogin"
+    )]
     async fn finish_login(
         &self,
         request: RequestInfo,
@@ -174,9 +194,15 @@ impl SecondFactorApi {
         body: Body<SecondFactorRequest>,
     ) -> Result<Response<Json<LoginAnswer>>, Refusal<Guarded>> {
         let delivery = browser.delivery(mode.0)?;
-        let SecondFactorRequest { challenge_token, code, recovery_code, passkey } = body.0;
+        let SecondFactorRequest {
+            challenge_token,
+            code,
+            recovery_code,
+            passkey,
+        } = body.0;
         let shown = one_factor(code, recovery_code, passkey)?.ok_or_else(which_factor)?;
-        let opened = finish_login::finish_login(&self.app, &challenge_token, &shown, &request).await?;
+        let opened =
+            finish_login::finish_login(&self.app, &challenge_token, &shown, &request).await?;
         Ok(LoginAnswer::deliver(opened, delivery))
     }
 
@@ -198,7 +224,11 @@ impl SecondFactorApi {
     ///
     /// Sensitive acts are allowed for ten minutes after it. With two-factor on, a password needs
     /// a code or recovery code beside it; a passkey is enough by itself.
-    #[oai(path = "/reauthenticate", method = "post", operation_id = "reauthenticate")]
+    #[oai(
+        path = "/reauthenticate",
+        method = "post",
+        operation_id = "reauthenticate"
+    )]
     async fn reauthenticate(
         &self,
         request: RequestInfo,
@@ -244,7 +274,11 @@ impl SecondFactorApi {
     /// Switch two-factor on
     ///
     /// Takes a first code and answers ten recovery codes, shown this once.
-    #[oai(path = "/two-factor/totp/confirm", method = "post", operation_id = "confirmTotp")]
+    #[oai(
+        path = "/two-factor/totp/confirm",
+        method = "post",
+        operation_id = "confirmTotp"
+    )]
     async fn confirm_totp(
         &self,
         request: RequestInfo,
@@ -258,7 +292,11 @@ impl SecondFactorApi {
     /// Switch two-factor off
     ///
     /// Recovery codes are forgotten, passkeys stay. Needs a sign-in within ten minutes.
-    #[oai(path = "/two-factor/totp", method = "delete", operation_id = "disableTotp")]
+    #[oai(
+        path = "/two-factor/totp",
+        method = "delete",
+        operation_id = "disableTotp"
+    )]
     async fn disable_totp(
         &self,
         request: RequestInfo,
@@ -281,7 +319,8 @@ impl SecondFactorApi {
         request: RequestInfo,
         caller: Caller,
     ) -> Result<Json<RecoveryCodesView>, Refusal<Changing>> {
-        let codes = replace_recovery_codes::replace_recovery_codes(&self.app, &caller, &request).await?;
+        let codes =
+            replace_recovery_codes::replace_recovery_codes(&self.app, &caller, &request).await?;
         Ok(Json(codes.into()))
     }
 }
@@ -311,7 +350,9 @@ fn which_factor() -> Problem {
 impl ReauthenticateRequest {
     fn into_credential(self) -> Result<Credential, Problem> {
         let factor = one_factor(self.code, self.recovery_code, self.passkey)?;
-        let password = self.password.map(|text| PasswordShown(Password::parse(&text)));
+        let password = self
+            .password
+            .map(|text| PasswordShown(Password::parse(&text)));
         if factor.is_none() && password.is_none() {
             let words = "password, code, recoveryCode or passkey is needed";
             return Err(Problem::validation(vec![FieldError::new("", words)]));
@@ -396,7 +437,9 @@ impl From<FinishLoginError> for Problem {
                 wrong("The challenge is used up or has expired: log in again.")
             }
             FinishLoginError::Wrong => wrong("The second factor is wrong."),
-            FinishLoginError::RateLimited { retry_after_secs } => Self::rate_limited(retry_after_secs),
+            FinishLoginError::RateLimited { retry_after_secs } => {
+                Self::rate_limited(retry_after_secs)
+            }
             FinishLoginError::Unreadable => unreadable(),
             FinishLoginError::NoSigningKey => Self::new(ProblemCode::Unavailable),
             FinishLoginError::Db(error) => error.into(),

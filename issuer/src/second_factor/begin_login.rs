@@ -29,7 +29,8 @@ pub async fn begin_login(
 ) -> Result<Option<LoginChallenge>, DbError> {
     let id = app.entropy.bytes();
     let mut connection = app.db.acquire().await?;
-    let methods = store::begin_login_challenge(&mut connection, &id, new, &request.to_json()).await?;
+    let methods =
+        store::begin_login_challenge(&mut connection, &id, new, &request.to_json()).await?;
     Ok(methods.map(|methods| LoginChallenge {
         token: app.challenges.encode(Kind::Login, id),
         methods,

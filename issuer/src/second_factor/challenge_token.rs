@@ -77,8 +77,14 @@ mod tests {
     #[test]
     fn a_token_gives_back_its_id_and_only_for_its_kind() {
         let token = tokens(&[1]).encode(Kind::Login, [5; 16]);
-        assert_eq!(tokens(&[1]).decode(Kind::Login, token.expose()), Some([5; 16]));
-        assert_eq!(tokens(&[2, 1]).decode(Kind::Login, token.expose()), Some([5; 16]));
+        assert_eq!(
+            tokens(&[1]).decode(Kind::Login, token.expose()),
+            Some([5; 16])
+        );
+        assert_eq!(
+            tokens(&[2, 1]).decode(Kind::Login, token.expose()),
+            Some([5; 16])
+        );
         assert_eq!(tokens(&[1]).decode(Kind::Ceremony, token.expose()), None);
         assert_eq!(tokens(&[2]).decode(Kind::Login, token.expose()), None);
     }

@@ -27,8 +27,18 @@ pub async fn confirm_totp(
         return Err(ChangeError::WrongCode);
     };
     let codes = RecoveryCode::generate_all(&app.entropy);
-    let hashes: Vec<Vec<u8>> = codes.iter().map(|code| code.hash(&caller.user_id).to_vec()).collect();
-    let outcome =
-        store::confirm_totp(&mut connection, caller, &sealed.bytes, step, &hashes, &request).await?;
+    let hashes: Vec<Vec<u8>> = codes
+        .iter()
+        .map(|code| code.hash(&caller.user_id).to_vec())
+        .collect();
+    let outcome = store::confirm_totp(
+        &mut connection,
+        caller,
+        &sealed.bytes,
+        step,
+        &hashes,
+        &request,
+    )
+    .await?;
     changed(&outcome).map(|()| codes)
 }

@@ -8,7 +8,11 @@ use crate::http::{Caller, RequestInfo};
 ///
 /// # Errors
 /// [`ChangeError`].
-pub async fn disable_totp(app: &App, caller: &Caller, request: &RequestInfo) -> Result<(), ChangeError> {
+pub async fn disable_totp(
+    app: &App,
+    caller: &Caller,
+    request: &RequestInfo,
+) -> Result<(), ChangeError> {
     let mut connection = app.db.acquire().await?;
     let outcome = store::disable_totp(&mut connection, caller, &request.to_json()).await?;
     changed(&outcome)

@@ -37,7 +37,9 @@ pub async fn reauthenticate(
     let is_enough = match &credential.factor {
         // It verified its user: two factors in one.
         Some(Shown::Passkey(_)) => true,
-        Some(_) => own.two_factor_enabled && (credential.password.is_some() || own.password_hash.is_none()),
+        Some(_) => {
+            own.two_factor_enabled && (credential.password.is_some() || own.password_hash.is_none())
+        }
         None => !own.two_factor_enabled && credential.password.is_some(),
     };
     if !is_enough {
@@ -56,7 +58,13 @@ pub async fn reauthenticate(
     if note(app, caller, &own, checked.as_ref(), &methods, request).await? {
         return Ok(());
     }
-    refuse(app, caller, methods.last().copied().unwrap_or("pwd"), request).await
+    refuse(
+        app,
+        caller,
+        methods.last().copied().unwrap_or("pwd"),
+        request,
+    )
+    .await
 }
 
 /// Whoever holds somebody's access token must not guess their password with it.
@@ -64,10 +72,14 @@ fn draw_on_account(app: &App, caller: &Caller) -> Result<(), ReauthenticateError
     if app.is_unlimited() {
         return Ok(());
     }
-    let digest = app.digests.mac(&[b"reauthenticate:", caller.user_id.as_bytes()]);
+    let digest = app
+        .digests
+        .mac(&[b"reauthenticate:", caller.user_id.as_bytes()]);
     let (head, _) = digest.split_at(16);
     let account = head.try_into().expect("half of 32 bytes");
-    let decision = app.limiter.draw_for_account(Class::LoginAccount, account, app.clock.now());
+    let decision = app
+        .limiter
+        .draw_for_account(Class::LoginAccount, account, app.clock.now());
     match decision.allowed {
         true => Ok(()),
         false => Err(ReauthenticateError::RateLimited {
@@ -94,7 +106,11 @@ async fn check_password(
     let (Some(password), Some(hash)) = (shown.0, own.password_hash.clone()) else {
         return refuse(app, caller, "pwd", request).await;
     };
-    match app.hasher.verify(password, Some(hash), Client::Known).await? {
+    match app
+        .hasher
+        .verify(password, Some(hash), Client::Known)
+        .await?
+    {
         Verdict::Right | Verdict::RightButOutdated => Ok(()),
         Verdict::Wrong => refuse(app, caller, "pwd", request).await,
     }
@@ -106,7 +122,9 @@ async fn check_factor(
     shown: &Shown,
     request: &RequestInfo,
 ) -> Result<Checked, ReauthenticateError> {
-    let purpose = Purpose::Reauthentication { session_id: &caller.session_id };
+    let purpose = Purpose::Reauthentication {
+        session_id: &caller.session_id,
+    };
     match factor::check(app, &caller.user_id, shown, purpose).await {
         Err(FactorError::Wrong) => refuse(app, caller, shown.method(), request).await,
         result => Ok(result?),
@@ -125,7 +143,8 @@ async fn note(
     let request = request.to_json();
     let mut tx = app.db.begin().await?;
     let version = own.credential_version;
-    let mut noted = store::reauthenticate_session(&mut tx, caller, version, methods, &request).await?;
+    let mut noted =
+        store::reauthenticate_session(&mut tx, caller, version, methods, &request).await?;
     if let Some(checked) = checked {
         noted = noted && factor::spend(&mut tx, &caller.user_id, checked, &request).await?;
     }

@@ -41,7 +41,9 @@ impl RecoveryCode {
     fn generate(entropy: &Entropy) -> Self {
         let bytes = Zeroizing::new(entropy.bytes::<CHARS>());
         // 32 characters divide 256, so each is as likely as any other.
-        let text = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+        let text = bytes
+            .iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
         Self(Zeroizing::new(text.collect()))
     }
 }
@@ -65,13 +67,24 @@ mod tests {
             let read = RecoveryCode::parse(&typed).expect("reads back");
             assert_eq!(read.hash("ada"), code.hash("ada"));
             assert_ne!(read.hash("bob"), code.hash("ada"));
-            assert!(codes[i + 1..].iter().all(|other| other.shown() != code.shown()));
+            assert!(
+                codes[i + 1..]
+                    .iter()
+                    .all(|other| other.shown() != code.shown())
+            );
         }
     }
 
     #[test]
     fn what_is_no_code_is_refused() {
-        for text in ["", "2345", "2345-6789-abcd-efg", "2345-6789-abcd-efghh", "2345-6789-abcd-ef!h", "2345-6789-abcd-efgl"] {
+        for text in [
+            "",
+            "2345",
+            "2345-6789-abcd-efg",
+            "2345-6789-abcd-efghh",
+            "2345-6789-abcd-ef!h",
+            "2345-6789-abcd-efgl",
+        ] {
             assert!(RecoveryCode::parse(text).is_none(), "{text}");
         }
     }

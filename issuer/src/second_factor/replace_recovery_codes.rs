@@ -15,7 +15,10 @@ pub async fn replace_recovery_codes(
     request: &RequestInfo,
 ) -> Result<Vec<RecoveryCode>, ChangeError> {
     let codes = RecoveryCode::generate_all(&app.entropy);
-    let hashes: Vec<Vec<u8>> = codes.iter().map(|code| code.hash(&caller.user_id).to_vec()).collect();
+    let hashes: Vec<Vec<u8>> = codes
+        .iter()
+        .map(|code| code.hash(&caller.user_id).to_vec())
+        .collect();
     let mut connection = app.db.acquire().await?;
     let outcome =
         store::replace_recovery_codes(&mut connection, caller, &hashes, &request.to_json()).await?;

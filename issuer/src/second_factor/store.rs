@@ -55,7 +55,10 @@ pub enum TotpTry {
 }
 
 /// The state of a live session's user; `None` once the session has ended.
-pub async fn read_state(connection: &mut PgConnection, caller: &Caller) -> Result<Option<StateRow>, DbError> {
+pub async fn read_state(
+    connection: &mut PgConnection,
+    caller: &Caller,
+) -> Result<Option<StateRow>, DbError> {
     let row = sqlx::query_as!(
         StateRow,
         r#"select totp as "totp!", recovery_codes_left as "recovery_codes_left!", passkeys as "passkeys!"
@@ -164,7 +167,10 @@ pub async fn replace_recovery_codes(
 }
 
 /// Counts a try and hands out the secret to check it with.
-pub async fn draw_totp_try(connection: &mut PgConnection, user_id: &str) -> Result<TotpTry, DbError> {
+pub async fn draw_totp_try(
+    connection: &mut PgConnection,
+    user_id: &str,
+) -> Result<TotpTry, DbError> {
     let row = sqlx::query!(
         "select sealed_secret, master_key_version, retry_after_secs from auth.draw_totp_try($1)",
         user_id,
@@ -180,7 +186,10 @@ pub async fn draw_totp_try(connection: &mut PgConnection, user_id: &str) -> Resu
             master_key_version,
         })),
         _ => Ok(TotpTry::Limited {
-            retry_after_secs: row.retry_after_secs.and_then(|secs| secs.try_into().ok()).unwrap_or(1),
+            retry_after_secs: row
+                .retry_after_secs
+                .and_then(|secs| secs.try_into().ok())
+                .unwrap_or(1),
         }),
     }
 }

@@ -51,7 +51,10 @@ impl TotpSecret {
         let totp = self.codes(email, issuer)?;
         let url = Zeroizing::new(totp.to_url().ok()?);
         let picture = QrCode::new(url.as_bytes()).ok()?;
-        let qr_svg = picture.render::<svg::Color<'_>>().min_dimensions(QR_PIXELS, QR_PIXELS).build();
+        let qr_svg = picture
+            .render::<svg::Color<'_>>()
+            .min_dimensions(QR_PIXELS, QR_PIXELS)
+            .build();
         Some(Enrolment {
             secret: Zeroizing::new(totp.secret().to_base32()),
             qr_svg: Zeroizing::new(qr_svg),
@@ -71,7 +74,9 @@ impl TotpSecret {
     /// Opens a stored one; `None` when it is another user's or was made with a key we lack.
     pub fn open(app: &App, user_id: &str, sealed: &SealedSecret) -> Option<Self> {
         let version = sealed.master_key_version;
-        let key = app.master_keys.derive_version(version, Purpose::SealSecondFactors)?;
+        let key = app
+            .master_keys
+            .derive_version(version, Purpose::SealSecondFactors)?;
         Self::open_with(&key, user_id, &sealed.bytes)
     }
 
@@ -137,29 +142,54 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_rfc() {
         for (at, code) in CASES {
-            assert_eq!(secret().step_of(code, at), i64::try_from(at / 30).ok(), "{at}");
+            assert_eq!(
+                secret().step_of(code, at),
+                i64::try_from(at / 30).ok(),
+                "{at}"
+            );
         }
     }
 
     #[test]
     fn a_code_is_accepted_one_step_early_and_late_and_not_two() {
         // Step 1 is from 30 to 59.
-        for (at, accepted) in [(0, true), (29, true), (30, true), (89, true), (90, false), (119, false)] {
+        for (at, accepted) in [
+            (0, true),
+            (29, true),
+            (30, true),
+            (89, true),
+            (90, false),
+            (119, false),
+        ] {
             assert_eq!(secret().step_of("287082", at).is_some(), accepted, "{at}");
         }
-        assert_eq!(secret().step_of("287082", 89), Some(1), "the step of the code, not of the clock");
+        assert_eq!(
+            secret().step_of("287082", 89),
+            Some(1),
+            "the step of the code, not of the clock"
+        );
     }
 
     #[test]
     fn what_is_not_the_code_is_refused() {
-        for code in ["", "28708", "2870820", "287083", "28708a", " 287082", "２８７０８２"] {
+        for code in [
+            "",
+            "28708",
+            "2870820",
+            "287083",
+            "28708a",
+            " 287082",
+            "２８７０８２",
+        ] {
             assert_eq!(secret().step_of(code, 59), None, "{code}");
         }
     }
 
     #[test]
     fn enrolment_names_issuer_and_account() {
-        let shown = secret().enrolment("ada@example.com", "id.example.com").expect("shown");
+        let shown = secret()
+            .enrolment("ada@example.com", "id.example.com")
+            .expect("shown");
         assert_eq!(&*shown.secret, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         assert_eq!(
             &*shown.otpauth_url,
@@ -172,7 +202,12 @@ mod tests {
     #[test]
     fn a_seal_opens_only_for_its_user_and_key() {
         let key = |b| MasterKey::from_bytes([b; 32]).derive(Purpose::SealSecondFactors);
-        let sealed = seal::seal(&key(1), secret().0.as_ref(), &label("ada"), &Entropy::seeded(1));
+        let sealed = seal::seal(
+            &key(1),
+            secret().0.as_ref(),
+            &label("ada"),
+            &Entropy::seeded(1),
+        );
         assert!(TotpSecret::open_with(&key(1), "ada", &sealed).is_some());
         assert!(TotpSecret::open_with(&key(1), "bob", &sealed).is_none());
         assert!(TotpSecret::open_with(&key(2), "ada", &sealed).is_none());

@@ -191,10 +191,16 @@ impl SessionsApi {
                 let same = revoke::is_of_session(&self.app, &browser, caller);
                 (revoke::logout(&self.app, caller, &request).await?, same)
             }
-            (None, Some(token)) => (revoke::logout_by_token(&self.app, token, &request).await?, false),
+            (None, Some(token)) => (
+                revoke::logout_by_token(&self.app, token, &request).await?,
+                false,
+            ),
             (None, None) => {
                 let token = cookie_token(&browser)?;
-                (revoke::logout_by_token(&self.app, token, &request).await?, true)
+                (
+                    revoke::logout_by_token(&self.app, token, &request).await?,
+                    true,
+                )
             }
         };
         logged_out(revoked, forget)

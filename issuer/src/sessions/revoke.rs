@@ -76,8 +76,7 @@ pub async fn revoke(
 ) -> Result<(), RevokeError> {
     let mut connection = app.db.acquire().await?;
     let request = request.to_json();
-    let outcome =
-        store::revoke_one_session(&mut connection, caller, session_id, &request).await?;
+    let outcome = store::revoke_one_session(&mut connection, caller, session_id, &request).await?;
     match outcome.as_str() {
         "revoked" => {
             app.feed.sessions_ended([session_id.to_owned()]);
@@ -99,8 +98,7 @@ pub async fn revoke_others(
 ) -> Result<usize, RevokeError> {
     let mut connection = app.db.acquire().await?;
     let request = request.to_json();
-    let (standing, ended) =
-        store::revoke_other_sessions(&mut connection, caller, &request).await?;
+    let (standing, ended) = store::revoke_other_sessions(&mut connection, caller, &request).await?;
     if standing != "fresh" {
         return Err(refused(&standing));
     }

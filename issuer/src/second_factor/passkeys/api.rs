@@ -28,7 +28,11 @@ pub struct PasskeysApi {
 }
 
 #[derive(Debug, Object)]
-#[oai(rename = "RegisterPasskeyRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "RegisterPasskeyRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct RegisterPasskeyRequest {
     /// The token that came with the options.
     #[oai(validator(max_length = 128))]
@@ -41,7 +45,11 @@ struct RegisterPasskeyRequest {
 }
 
 #[derive(Debug, Object)]
-#[oai(rename = "PasskeySignInRequest", rename_all = "camelCase", deny_unknown_fields)]
+#[oai(
+    rename = "PasskeySignInRequest",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
 struct PasskeySignInRequest {
     /// The token that came with the options.
     #[oai(validator(max_length = 128))]
@@ -101,7 +109,11 @@ impl PasskeysApi {
     /// Begin to register a passkey
     ///
     /// Needs a sign-in within ten minutes.
-    #[oai(path = "/registration-options", method = "post", operation_id = "beginPasskey")]
+    #[oai(
+        path = "/registration-options",
+        method = "post",
+        operation_id = "beginPasskey"
+    )]
     async fn begin_passkey(&self, caller: Caller) -> Result<Json<OptionsView>, Refusal<Keeping>> {
         let asked = begin_registration::begin_registration(&self.app, &caller).await?;
         Ok(Json(asked.into()))
@@ -115,9 +127,18 @@ impl PasskeysApi {
         caller: Caller,
         body: Body<RegisterPasskeyRequest>,
     ) -> Result<Registered, Refusal<Keeping>> {
-        let RegisterPasskeyRequest { ceremony_token, credential, name } = body.0;
+        let RegisterPasskeyRequest {
+            ceremony_token,
+            credential,
+            name,
+        } = body.0;
         let registering = finish_registration::finish_registration(
-            &self.app, &caller, &ceremony_token, credential.0, &name, &request,
+            &self.app,
+            &caller,
+            &ceremony_token,
+            credential.0,
+            &name,
+            &request,
         );
         let id = registering.await?;
         Ok(Registered::Created(Json(PasskeyId { id })))
@@ -166,7 +187,11 @@ impl PasskeysApi {
     /// Begin to sign in with a passkey
     ///
     /// No name is asked for: the authenticator knows whose passkeys it holds.
-    #[oai(path = "/sign-in/options", method = "post", operation_id = "beginPasskeySignIn")]
+    #[oai(
+        path = "/sign-in/options",
+        method = "post",
+        operation_id = "beginPasskeySignIn"
+    )]
     async fn begin_sign_in(&self) -> Result<Json<OptionsView>, Refusal<Keeping>> {
         Ok(Json(sign_in::begin_sign_in(&self.app).await?.into()))
     }
@@ -236,8 +261,13 @@ impl From<PasskeyError> for Problem {
                 ProblemCode::InvalidCredentials,
                 "The passkey's answer is not accepted.",
             ),
-            PasskeyError::Taken => said(ProblemCode::Conflict, "This passkey is registered already."),
-            PasskeyError::Full => said(ProblemCode::Conflict, "There are 20 passkeys: remove one first."),
+            PasskeyError::Taken => {
+                said(ProblemCode::Conflict, "This passkey is registered already.")
+            }
+            PasskeyError::Full => said(
+                ProblemCode::Conflict,
+                "There are 20 passkeys: remove one first.",
+            ),
             PasskeyError::NotFound => Self::new(ProblemCode::NotFound),
             PasskeyError::NoSigningKey => Self::new(ProblemCode::Unavailable),
             PasskeyError::Db(error) => error.into(),

@@ -80,7 +80,8 @@ pub async fn check_assertion(
         return Ok(None);
     };
     let state = ceremony::take(app, Some(user_id), purpose, &answer.token).await?;
-    let (Some(state), Some(assertion)) = (state, Assertion::parse(answer.credential.clone())) else {
+    let (Some(state), Some(assertion)) = (state, Assertion::parse(answer.credential.clone()))
+    else {
         return Ok(None);
     };
     let mut connection = app.db.acquire().await?;
@@ -96,6 +97,10 @@ pub async fn check_assertion(
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn spend(connection: &mut PgConnection, user_id: &str, used: &Used) -> Result<bool, DbError> {
+pub async fn spend(
+    connection: &mut PgConnection,
+    user_id: &str,
+    used: &Used,
+) -> Result<bool, DbError> {
     store::use_passkey(connection, user_id, &used.id, &used.updated).await
 }

@@ -40,7 +40,9 @@ impl Purpose<'_> {
 
     pub(super) fn session_id(&self) -> Option<&str> {
         match self {
-            Self::Registration { session_id } | Self::Reauthentication { session_id } => Some(session_id),
+            Self::Registration { session_id } | Self::Reauthentication { session_id } => {
+                Some(session_id)
+            }
             Self::SignIn | Self::SecondFactor(_) => None,
         }
     }
@@ -74,7 +76,9 @@ pub(super) async fn keep(
     purpose: Purpose<'_>,
     question: Option<Question>,
 ) -> Result<Asked, PasskeyError> {
-    let question = question.ok_or(DbError::Inconsistent("a passkey that the library does not take"))?;
+    let question = question.ok_or(DbError::Inconsistent(
+        "a passkey that the library does not take",
+    ))?;
     let id = app.entropy.bytes();
     let mut connection = app.db.acquire().await?;
     store::insert_ceremony(&mut connection, &id, user_id, purpose, &question.state).await?;

@@ -119,7 +119,10 @@ impl RelyingParty {
     /// Checks the answer of one of the credentials that were asked for.
     pub fn check_asked(&self, state: Value, answer: &Assertion, stored: Value) -> Option<Updated> {
         let state: PasskeyAuthentication = serde_json::from_value(state).ok()?;
-        let result = self.0.finish_passkey_authentication(&answer.0, &state).ok()?;
+        let result = self
+            .0
+            .finish_passkey_authentication(&answer.0, &state)
+            .ok()?;
         updated(serde_json::from_value(stored).ok()?, &result)
     }
 }

@@ -16,6 +16,7 @@ pub async fn rename(
     request: &RequestInfo,
 ) -> Result<(), PasskeyError> {
     let mut connection = app.db.acquire().await?;
-    let outcome = store::rename_passkey(&mut connection, caller, id, name, &request.to_json()).await?;
+    let outcome =
+        store::rename_passkey(&mut connection, caller, id, name, &request.to_json()).await?;
     changed(&outcome)
 }

@@ -220,7 +220,12 @@ pub async fn find_challenged(
     .fetch_all(connection)
     .await?;
     let user_id = rows.first().map(|row| row.user_id.clone());
-    Ok(user_id.map(|user_id| (user_id, rows.into_iter().map(|row| row.credential).collect())))
+    Ok(user_id.map(|user_id| {
+        (
+            user_id,
+            rows.into_iter().map(|row| row.credential).collect(),
+        )
+    }))
 }
 
 /// The caller's credentials; `None` once the session has ended.

@@ -15,7 +15,10 @@ async fn with_two_factor_on_the_password_opens_no_session() {
     assert!(asked.body["accessToken"].is_null() && asked.body["user"].is_null());
     assert_eq!(n_sessions(&app).await, 1);
     let wrong = json!({"email": "ada@example.com", "password": "wrong password"});
-    app.anon().post(super::LOGIN, wrong).await.expect_problem(401, "invalid_credentials");
+    app.anon()
+        .post(super::LOGIN, wrong)
+        .await
+        .expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -24,11 +27,16 @@ async fn a_code_opens_the_session_that_the_password_asked_for() {
     let (ada, device, _) = with_totp(&app, "ada").await;
     app.advance(Duration::seconds(30)).await;
     let asked = challenge(&app, "ada").await;
-    let opened = show(&app, &asked, json!({"code": device.code(&app, 0)})).await.expect(200);
+    let opened = show(&app, &asked, json!({"code": device.code(&app, 0)}))
+        .await
+        .expect(200);
     let phone = ada.signed_in_by(&opened);
     phone.get("/api/v1/auth/me").await.expect(200);
     phone.refresh(&phone.refresh_token).await.expect(200);
-    let methods: Vec<String> = app.db.value("select methods from auth.sessions where device_id = 'phone'").await;
+    let methods: Vec<String> = app
+        .db
+        .value("select methods from auth.sessions where device_id = 'phone'")
+        .await;
     assert_eq!(methods, ["pwd", "otp"]);
 }
 
@@ -38,16 +46,26 @@ async fn a_code_is_accepted_once_and_earlier_ones_never_after_it() {
     let (_, device, _) = with_totp(&app, "ada").await;
     // The step in which two-factor was switched on is used up.
     let asked = challenge(&app, "ada").await;
-    show(&app, &asked, json!({"code": device.code(&app, 0)})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"code": device.code(&app, 0)}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     // One step ahead of the clock is within the window.
     let ahead = device.code(&app, 1);
     show(&app, &asked, json!({"code": ahead})).await.expect(200);
     let asked = challenge(&app, "ada").await;
-    show(&app, &asked, json!({"code": ahead})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"code": ahead}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     app.advance(Duration::seconds(30)).await;
-    show(&app, &asked, json!({"code": ahead})).await.expect_problem(401, "invalid_credentials");
-    show(&app, &asked, json!({"code": device.code(&app, -1)})).await.expect_problem(401, "invalid_credentials");
-    show(&app, &asked, json!({"code": device.code(&app, 1)})).await.expect(200);
+    show(&app, &asked, json!({"code": ahead}))
+        .await
+        .expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"code": device.code(&app, -1)}))
+        .await
+        .expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"code": device.code(&app, 1)}))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -58,9 +76,13 @@ async fn a_code_two_steps_away_is_refused() {
     let asked = challenge(&app, "ada").await;
     for steps in [-2, 2] {
         let far = json!({"code": device.code(&app, steps)});
-        show(&app, &asked, far).await.expect_problem(401, "invalid_credentials");
+        show(&app, &asked, far)
+            .await
+            .expect_problem(401, "invalid_credentials");
     }
-    show(&app, &asked, json!({"code": device.code(&app, -1)})).await.expect(200);
+    show(&app, &asked, json!({"code": device.code(&app, -1)}))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -73,8 +95,14 @@ async fn one_code_shown_by_many_at_once_opens_one_session() {
     for _ in 0..6 {
         open.push(challenge(&app, "ada").await);
     }
-    let shown = open.iter().map(|asked| show(&app, asked, json!({"code": code})));
-    let opened = join_all(shown).await.iter().filter(|answer| answer.status == 200).count();
+    let shown = open
+        .iter()
+        .map(|asked| show(&app, asked, json!({"code": code})));
+    let opened = join_all(shown)
+        .await
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .count();
     assert_eq!(opened, 1);
     assert_eq!(n_sessions(&app).await, 2);
 }
@@ -84,10 +112,19 @@ async fn one_challenge_opens_one_session() {
     let app = TestApp::start().await;
     let (_, _, codes) = with_totp(&app, "ada").await;
     let asked = challenge(&app, "ada").await;
-    let shown = codes.iter().take(5).map(|code| show(&app, &asked, json!({"recoveryCode": code})));
-    let opened = join_all(shown).await.iter().filter(|answer| answer.status == 200).count();
+    let shown = codes
+        .iter()
+        .take(5)
+        .map(|code| show(&app, &asked, json!({"recoveryCode": code})));
+    let opened = join_all(shown)
+        .await
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .count();
     assert_eq!(opened, 1);
-    show(&app, &asked, json!({"recoveryCode": codes[5]})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"recoveryCode": codes[5]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -96,13 +133,24 @@ async fn a_recovery_code_works_once_and_is_told_to_its_owner() {
     let (ada, _, codes) = with_totp(&app, "ada").await;
     let asked = challenge(&app, "ada").await;
     let typed = codes[3].to_uppercase().replace('-', " ");
-    show(&app, &asked, json!({"recoveryCode": typed})).await.expect(200);
+    show(&app, &asked, json!({"recoveryCode": typed}))
+        .await
+        .expect(200);
     let asked = challenge(&app, "ada").await;
-    show(&app, &asked, json!({"recoveryCode": codes[3]})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"recoveryCode": codes[3]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     let state = ada.get(super::STATE).await.expect(200);
     assert_eq!(state.body["recoveryCodesLeft"], 9);
-    assert!(kinds(&app).await.contains(&"recovery_code_used success".to_owned()));
-    let told: i64 = app.db.value("select count(*) from auth.outbox where payload ->> 'change' = 'recovery_code_used'").await;
+    assert!(
+        kinds(&app)
+            .await
+            .contains(&"recovery_code_used success".to_owned())
+    );
+    let told: i64 = app
+        .db
+        .value("select count(*) from auth.outbox where payload ->> 'change' = 'recovery_code_used'")
+        .await;
     assert_eq!(told, 1);
 }
 
@@ -113,8 +161,12 @@ async fn somebody_elses_codes_are_wrong() {
     with_totp(&app, "bob").await;
     app.advance(Duration::seconds(30)).await;
     let asked = challenge(&app, "bob").await;
-    show(&app, &asked, json!({"code": ada.code(&app, 0)})).await.expect_problem(401, "invalid_credentials");
-    show(&app, &asked, json!({"recoveryCode": ada_codes[0]})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"code": ada.code(&app, 0)}))
+        .await
+        .expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"recoveryCode": ada_codes[0]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -125,10 +177,14 @@ async fn a_challenge_takes_five_attempts() {
     let (asked, other) = (challenge(&app, "ada").await, challenge(&app, "ada").await);
     for _ in 0..5 {
         let wrong = json!({"code": device.wrong_code(&app)});
-        show(&app, &asked, wrong).await.expect_problem(401, "invalid_credentials");
+        show(&app, &asked, wrong)
+            .await
+            .expect_problem(401, "invalid_credentials");
     }
     let right = json!({"code": device.code(&app, 0)});
-    show(&app, &asked, right.clone()).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, right.clone())
+        .await
+        .expect_problem(401, "invalid_credentials");
     show(&app, &other, right).await.expect(200);
 }
 
@@ -137,12 +193,22 @@ async fn a_challenge_lives_five_minutes() {
     let app = TestApp::start().await;
     let (_, _, codes) = with_totp(&app, "ada").await;
     let (first, second) = (challenge(&app, "ada").await, challenge(&app, "ada").await);
-    app.advance(Duration::minutes(5) - Duration::microseconds(1)).await;
-    show(&app, &first, json!({"recoveryCode": codes[0]})).await.expect(200);
+    app.advance(Duration::minutes(5) - Duration::microseconds(1))
+        .await;
+    show(&app, &first, json!({"recoveryCode": codes[0]}))
+        .await
+        .expect(200);
     app.advance(Duration::microseconds(1)).await;
-    show(&app, &second, json!({"recoveryCode": codes[1]})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &second, json!({"recoveryCode": codes[1]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     issuer::second_factor::sweep(&app.app).await.expect("swept");
-    assert_eq!(app.db.value::<i64>("select count(*) from auth.login_challenges").await, 0);
+    assert_eq!(
+        app.db
+            .value::<i64>("select count(*) from auth.login_challenges")
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -151,7 +217,9 @@ async fn a_challenge_is_over_when_the_credentials_changed_meanwhile() {
     let (_, _, codes) = with_totp(&app, "ada").await;
     let asked = challenge(&app, "ada").await;
     app.db.value::<String>("update auth.users set password_set_at = password_set_at + interval '1 second' returning id").await;
-    show(&app, &asked, json!({"recoveryCode": codes[0]})).await.expect_problem(401, "invalid_credentials");
+    show(&app, &asked, json!({"recoveryCode": codes[0]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     assert_eq!(n_sessions(&app).await, 1);
 }
 
@@ -160,8 +228,12 @@ async fn a_banned_user_does_not_get_in_with_a_challenge_from_before() {
     let app = TestApp::start().await;
     let (_, _, codes) = with_totp(&app, "ada").await;
     let asked = challenge(&app, "ada").await;
-    app.db.value::<String>("update auth.users set status = 'banned' returning id").await;
-    show(&app, &asked, json!({"recoveryCode": codes[0]})).await.expect_problem(401, "invalid_credentials");
+    app.db
+        .value::<String>("update auth.users set status = 'banned' returning id")
+        .await;
+    show(&app, &asked, json!({"recoveryCode": codes[0]}))
+        .await
+        .expect_problem(401, "invalid_credentials");
     assert_eq!(n_sessions(&app).await, 1);
 }
 
@@ -175,18 +247,33 @@ async fn guesses_over_many_challenges_are_limited_and_a_recovery_code_still_work
         if i % 5 == 0 {
             asked = challenge(&app, "ada").await;
         }
-        show(&app, &asked, json!({"code": device.wrong_code(&app)})).await.expect_problem(401, "invalid_credentials");
+        show(&app, &asked, json!({"code": device.wrong_code(&app)}))
+            .await
+            .expect_problem(401, "invalid_credentials");
     }
     let asked = challenge(&app, "ada").await;
-    let limited = show(&app, &asked, json!({"code": device.code(&app, 0)})).await.expect_problem(429, "rate_limited");
+    let limited = show(&app, &asked, json!({"code": device.code(&app, 0)}))
+        .await
+        .expect_problem(429, "rate_limited");
     assert_eq!(limited.header("retry-after"), "3600");
-    show(&app, &asked, json!({"recoveryCode": codes[0]})).await.expect(200);
-    app.advance(Duration::hours(1) - Duration::microseconds(1)).await;
+    show(&app, &asked, json!({"recoveryCode": codes[0]}))
+        .await
+        .expect(200);
+    app.advance(Duration::hours(1) - Duration::microseconds(1))
+        .await;
     let asked = challenge(&app, "ada").await;
-    show(&app, &asked, json!({"code": device.code(&app, 0)})).await.expect_problem(429, "rate_limited");
+    show(&app, &asked, json!({"code": device.code(&app, 0)}))
+        .await
+        .expect_problem(429, "rate_limited");
     app.advance(Duration::microseconds(1)).await;
-    show(&app, &asked, json!({"code": device.code(&app, 0)})).await.expect(200);
-    let refused = kinds(&app).await.iter().filter(|kind| *kind == "second_factor refused").count();
+    show(&app, &asked, json!({"code": device.code(&app, 0)}))
+        .await
+        .expect(200);
+    let refused = kinds(&app)
+        .await
+        .iter()
+        .filter(|kind| *kind == "second_factor refused")
+        .count();
     assert_eq!(refused, 20);
 }
 
@@ -194,9 +281,17 @@ async fn guesses_over_many_challenges_are_limited_and_a_recovery_code_still_work
 async fn garbage_for_a_challenge_is_refused_without_the_database() {
     let app = TestApp::start().await;
     app.app.db.close().await;
-    for token in ["", "tgc_", "garbage", "tgc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+    for token in [
+        "",
+        "tgc_",
+        "garbage",
+        "tgc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ] {
         let body = json!({"challengeToken": token, "code": "123456"});
-        app.anon().post(SECOND, body).await.expect_problem(401, "invalid_credentials");
+        app.anon()
+            .post(SECOND, body)
+            .await
+            .expect_problem(401, "invalid_credentials");
     }
 }
 
@@ -205,11 +300,20 @@ async fn exactly_one_factor_is_shown() {
     let app = TestApp::start().await;
     let token = "x";
     let path = SECOND;
-    app.anon().post(path, json!({"challengeToken": token})).await.expect_invalid(&[""]);
+    app.anon()
+        .post(path, json!({"challengeToken": token}))
+        .await
+        .expect_invalid(&[""]);
     let two = json!({"challengeToken": token, "code": "1", "recoveryCode": "2"});
     app.anon().post(path, two).await.expect_invalid(&[""]);
-    app.anon().post(path, json!({"code": "1"})).await.expect_invalid(&["challengeToken"]);
-    app.anon().post(path, json!({"challengeToken": token, "cod": "1"})).await.expect_invalid(&["cod"]);
+    app.anon()
+        .post(path, json!({"code": "1"}))
+        .await
+        .expect_invalid(&["challengeToken"]);
+    app.anon()
+        .post(path, json!({"challengeToken": token, "cod": "1"}))
+        .await
+        .expect_invalid(&["cod"]);
 }
 
 #[tokio::test]
@@ -219,7 +323,10 @@ async fn second_factors_are_limited_by_address() {
     for _ in 0..20 {
         app.anon().post(SECOND, body.clone()).await.expect(401);
     }
-    app.anon().post(SECOND, body).await.expect_problem(429, "rate_limited");
+    app.anon()
+        .post(SECOND, body)
+        .await
+        .expect_problem(429, "rate_limited");
 }
 
 #[tokio::test]

@@ -25,33 +25,52 @@ impl AuthenticatorApp {
         let secret = Secret::try_from_base32(&self.0).expect("base32");
         let totp = Builder::new().with_secret(secret).build().expect("valid");
         let at = app.app.clock.now().unix_timestamp() + steps_away * 30;
-        totp.generate(at.try_into().expect("after 1970")).to_string()
+        totp.generate(at.try_into().expect("after 1970"))
+            .to_string()
     }
 
     /// A code that is right at no time near.
     pub fn wrong_code(&self, app: &TestApp) -> String {
         let near: Vec<String> = (-2..=2).map(|steps| self.code(app, steps)).collect();
         let wrong = (0..10).map(|digit| format!("{digit}00000"));
-        wrong.into_iter().find(|code| !near.contains(code)).expect("ten are more than five")
+        wrong
+            .into_iter()
+            .find(|code| !near.contains(code))
+            .expect("ten are more than five")
     }
 }
 
 /// A user with two-factor on: who they are, their authenticator app, their recovery codes. The
 /// step of the present moment is used up.
-pub async fn with_totp<'a>(app: &'a TestApp, name: &str) -> (Actor<'a>, AuthenticatorApp, Vec<String>) {
+pub async fn with_totp<'a>(
+    app: &'a TestApp,
+    name: &str,
+) -> (Actor<'a>, AuthenticatorApp, Vec<String>) {
     let user = app.user(name).await;
     let begun = user.post_empty(TOTP).await.expect(200);
     let device = AuthenticatorApp(begun.string("secret"));
-    let confirmed = user.post(CONFIRM, json!({"code": device.code(app, 0)})).await.expect(200);
+    let confirmed = user
+        .post(CONFIRM, json!({"code": device.code(app, 0)}))
+        .await
+        .expect(200);
     let codes = confirmed.body["recoveryCodes"].as_array().expect("codes");
-    let codes = codes.iter().map(|code| code.as_str().expect("text").to_owned()).collect();
+    let codes = codes
+        .iter()
+        .map(|code| code.as_str().expect("text").to_owned())
+        .collect();
     (user, device, codes)
 }
 
 /// The challenge after the right password.
 pub async fn challenge(app: &TestApp, name: &str) -> Answer {
     let email = format!("{name}@example.com");
-    app.anon().post(LOGIN, json!({"email": email, "password": PASSWORD, "deviceId": "phone"})).await.expect(200)
+    app.anon()
+        .post(
+            LOGIN,
+            json!({"email": email, "password": PASSWORD, "deviceId": "phone"}),
+        )
+        .await
+        .expect(200)
 }
 
 /// Shows a second factor.
@@ -66,5 +85,7 @@ pub async fn n_sessions(app: &TestApp) -> i64 {
 }
 
 pub async fn kinds(app: &TestApp) -> Vec<String> {
-    app.db.value("select array_agg(kind || ' ' || outcome order by id) from auth.security_events").await
+    app.db
+        .value("select array_agg(kind || ' ' || outcome order by id) from auth.security_events")
+        .await
 }

@@ -127,7 +127,8 @@ impl<'a> Actor<'a> {
     /// PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         let headers = [("content-type", "application/json")];
-        self.call(Method::PATCH, path, &headers, Some(body.to_string())).await
+        self.call(Method::PATCH, path, &headers, Some(body.to_string()))
+            .await
     }
 
     /// DELETE.

@@ -81,17 +81,23 @@ impl Authenticator {
 
     fn client_data(&self, kind: &str, options: &Value) -> String {
         let challenge = &options["challenge"];
-        json!({"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false}).to_string()
+        json!({"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false})
+            .to_string()
     }
 
     fn auth_data(&self, rp_id: &str, attested: bool) -> Vec<u8> {
-        let flags = 0x01 | if self.verifies_user { 0x04 } else { 0 } | if attested { 0x40 } else { 0 };
+        let flags =
+            0x01 | if self.verifies_user { 0x04 } else { 0 } | if attested { 0x40 } else { 0 };
         let mut data = sha256(rp_id.as_bytes()).to_vec();
         data.push(flags);
         data.extend(self.counter.to_be_bytes());
         if attested {
             data.extend([0; 16]);
-            data.extend(u16::try_from(self.credential_id.len()).expect("short").to_be_bytes());
+            data.extend(
+                u16::try_from(self.credential_id.len())
+                    .expect("short")
+                    .to_be_bytes(),
+            );
             data.extend(&self.credential_id);
             data.extend(self.cose_key());
         }
