@@ -46,6 +46,9 @@ declare
   v_standing text;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
+  -- In the order of their ids: two sessions that end each other would be a deadlock.
+  perform from auth.sessions t
+    where t.user_id = p_user_id and t.id in (p_session_id, p_target_id) order by t.id for no key update;
   v_standing := auth.session_standing(p_user_id, p_session_id);
   -- Leaving oneself needs no recent sign-in, throwing others out does.
   if v_standing = 'ended' or (v_standing = 'stale' and p_target_id <> p_session_id) then
@@ -63,6 +66,7 @@ declare
   s auth.sessions;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
+  perform from auth.sessions t where t.user_id = p_user_id and t.revoked_at is null order by t.id for no key update;
   standing := auth.session_standing(p_user_id, p_session_id);
   return next;
   if standing <> 'fresh' then

@@ -13,6 +13,8 @@ use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
 use crate::revocations::Feed;
+use crate::second_factor::ChallengeTokens;
+use crate::second_factor::passkeys::RelyingParty;
 use crate::secret::{DerivedKey, Purpose};
 use crate::sessions::RefreshTokens;
 use crate::signing_keys::{KeyRing, MasterKeys};
@@ -36,6 +38,10 @@ pub struct App {
     pub verifier: Verifier,
     /// Makes and reads refresh tokens.
     pub refresh_tokens: RefreshTokens,
+    /// Makes and reads tokens of challenges.
+    pub challenges: ChallengeTokens,
+    /// Asks authenticators; none when `BASE_URL` is an address.
+    pub passkeys: Option<RelyingParty>,
     /// The revocation feed, in memory.
     pub feed: Feed,
     /// Argon2id on a bounded pool.
@@ -79,6 +85,8 @@ impl App {
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
+            challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
+            passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
             config,
             db,
             clock,

@@ -17,6 +17,8 @@ pub mod jobs;
 pub mod mail;
 pub mod metrics;
 pub mod revocations;
+pub mod seal;
+pub mod second_factor;
 pub mod secret;
 pub mod sessions;
 pub mod settings;

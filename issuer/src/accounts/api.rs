@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::param::Query;
+use poem_openapi::payload::{Json, Response};
+use poem_openapi::{ApiResponse, Object, OpenApi, Union};
 use time::OffsetDateTime;
 
-use super::login::{LoginAttempt, LoginError};
+use super::login::{LoggedIn, LoginAttempt, LoginError};
 use super::model::{Email, Password, User};
 use super::password::HashError;
 use super::register::{RegisterError, Registrant};
 use super::{load_me, login, register};
 use crate::app::App;
+use crate::http::cookies::{Browser, Delivery, SignInMode, with_cookies};
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
 use crate::http::{Body, Caller, RequestInfo};
 use crate::mail::Locale;
+use crate::second_factor::LoginChallenge;
+use crate::sessions::Tokens;
 
 /// Accounts.
 #[derive(Debug)]
@@ -92,18 +96,75 @@ impl UserAnswer {
     }
 }
 
+/// A user who has signed in.
 #[derive(Debug, Object)]
-#[oai(rename = "LoginAnswer", rename_all = "camelCase")]
-struct LoginAnswer {
+#[oai(
+    rename = "LoginAnswer",
+    rename_all = "camelCase",
+    skip_serializing_if_is_none
+)]
+pub struct LoginAnswer {
     user: UserView,
     /// Signed, checked anywhere, short-lived.
     access_token: String,
-    /// Opaque, single use.
-    refresh_token: String,
+    /// Opaque, single use; not there in cookie mode.
+    refresh_token: Option<String>,
     /// Life of the access token in seconds.
     expires_in: i32,
     /// Always `Bearer`.
     token_type: String,
+}
+
+impl LoginAnswer {
+    /// The answer of a sign-in, with cookies when those were asked for.
+    pub fn deliver((user, tokens): (User, Tokens), delivery: Delivery) -> Response<Json<Self>> {
+        with_cookies(
+            Self::new(user, &tokens, delivery),
+            delivery.set_cookies(&tokens),
+        )
+    }
+
+    fn new(user: User, tokens: &Tokens, delivery: Delivery) -> Self {
+        Self {
+            user: user.into(),
+            access_token: tokens.access_token.expose().into(),
+            refresh_token: delivery.shown(tokens),
+            expires_in: tokens.expires_in_secs,
+            token_type: "Bearer".into(),
+        }
+    }
+}
+
+/// The password was right; a second factor is needed.
+#[derive(Debug, Object)]
+#[oai(rename = "TwoFactorRequired", rename_all = "camelCase")]
+struct TwoFactorRequired {
+    /// Always true.
+    two_factor_required: bool,
+    /// Shown again with the second factor, within five minutes.
+    challenge_token: String,
+    /// What can follow: `totp`, `recovery_code`, `passkey`.
+    methods: Vec<String>,
+}
+
+impl From<LoginChallenge> for TwoFactorRequired {
+    fn from(challenge: LoginChallenge) -> Self {
+        Self {
+            two_factor_required: true,
+            challenge_token: challenge.token.expose().into(),
+            methods: challenge.methods,
+        }
+    }
+}
+
+/// Tokens, or the question for a second factor.
+#[derive(Debug, Union)]
+#[oai(rename = "LoginOutcome")]
+enum LoginOutcome {
+    /// Signed in.
+    Done(LoginAnswer),
+    /// Two-factor is on.
+    TwoFactor(TwoFactorRequired),
 }
 
 #[derive(Debug, ApiResponse)]
@@ -129,20 +190,28 @@ impl AccountsApi {
     }
 
     /// Log in
+    ///
+    /// With two-factor on, the answer is a challenge for `/auth/login/second-factor`.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         request: RequestInfo,
+        browser: Browser,
+        /// `cookie` keeps the tokens in cookies.
+        mode: Query<Option<SignInMode>>,
         body: Body<LoginRequest>,
-    ) -> Result<Json<LoginAnswer>, Refusal<SignedIn>> {
-        let (user, tokens) = login::login(&self.app, body.0.into_attempt(), &request).await?;
-        Ok(Json(LoginAnswer {
-            user: user.into(),
-            access_token: tokens.access_token.expose().into(),
-            refresh_token: tokens.refresh_token.expose().into(),
-            expires_in: tokens.expires_in_secs,
-            token_type: "Bearer".into(),
-        }))
+    ) -> Result<Response<Json<LoginOutcome>>, Refusal<LoggingIn>> {
+        let delivery = browser.delivery(mode.0)?;
+        let logged_in = login::login(&self.app, body.0.into_attempt(), &request).await?;
+        Ok(match logged_in {
+            LoggedIn::Session(user, tokens) => {
+                let answer = LoginAnswer::new(user, &tokens, delivery);
+                with_cookies(LoginOutcome::Done(answer), delivery.set_cookies(&tokens))
+            }
+            LoggedIn::SecondFactor(challenge) => {
+                with_cookies(LoginOutcome::TwoFactor(challenge.into()), Vec::new())
+            }
+        })
     }
 
     /// Read the signed-in user
@@ -197,6 +266,12 @@ impl LoginRequest {
             device_name: self.device_name,
         }
     }
+}
+
+/// Refusals of a sign-in: 403 for cookies asked for by a page that is not listed.
+struct LoggingIn;
+impl Statuses for LoggingIn {
+    const EXTRA: &'static [u16] = &[401, 403];
 }
 
 /// Refusals of registration.

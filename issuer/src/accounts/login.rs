@@ -14,6 +14,7 @@ use crate::db::{self, DbError};
 use crate::http::RequestInfo;
 use crate::http::rate_limit::Class;
 use crate::metrics::OutcomeLabel;
+use crate::second_factor::{self, LoginChallenge};
 use crate::sessions::{self, NewSession, OpenSessionError, Tokens};
 
 /// What a person gives to sign in.
@@ -29,7 +30,16 @@ pub struct LoginAttempt {
     pub device_name: Option<String>,
 }
 
-/// Checks the password and opens a session.
+/// What a right password leads to.
+#[derive(Debug)]
+pub enum LoggedIn {
+    /// A session.
+    Session(User, Tokens),
+    /// The question for a second factor.
+    SecondFactor(LoginChallenge),
+}
+
+/// Checks the password and opens a session, or asks for the second factor.
 ///
 /// # Errors
 /// [`LoginError`]. A wrong address, a wrong password and a banned user are one refusal.
@@ -37,10 +47,11 @@ pub async fn login(
     app: &App,
     attempt: LoginAttempt,
     request: &RequestInfo,
-) -> Result<(User, Tokens), LoginError> {
-    let result = check_and_open(app, attempt, request).await;
+) -> Result<LoggedIn, LoginError> {
+    let result = sign_in(app, attempt, request).await;
     let outcome = match &result {
-        Ok(_) => "success",
+        Ok(LoggedIn::Session(..)) => "success",
+        Ok(LoggedIn::SecondFactor(_)) => "second_factor",
         Err(LoginError::InvalidCredentials) => "refused",
         Err(LoginError::RateLimited { .. }) => "rate_limited",
         Err(_) => "failed",
@@ -52,51 +63,30 @@ pub async fn login(
     result
 }
 
-async fn check_and_open(
+/// The steps: find the account, check the password, refuse or go on.
+async fn sign_in(
     app: &App,
     attempt: LoginAttempt,
     request: &RequestInfo,
-) -> Result<(User, Tokens), LoginError> {
+) -> Result<LoggedIn, LoginError> {
     let began = Instant::now();
     let (Some(email), Some(password)) = (attempt.email, attempt.password) else {
         return Err(LoginError::InvalidCredentials);
     };
-    let credentials = db::limited(async {
-        let mut connection = app.db.acquire().await?;
-        let device_id = attempt.device_id.as_deref();
-        store::find_credentials(&mut connection, &email, request.ip, device_id).await
-    })
-    .await?;
-    let client = match &credentials {
-        Some(found) if found.is_known_client => Client::Known,
-        Some(_) | None => Client::Unknown,
-    };
+    let credentials = find(app, &email, attempt.device_id.as_deref(), request).await?;
+    let client = client(credentials.as_ref());
     draw_on_account(app, &email, client, request.ip).await?;
-    let usable = credentials.filter(|found| found.status == "active" && !found.two_factor_enabled);
-    let is_proven = |found: &Credentials| found.email_verified || !app.config.mail.verification;
-    let hash = usable
-        .as_ref()
-        .and_then(|found| found.password_hash.clone());
-    let verdict = app
-        .hasher
-        .verify(password.clone(), hash.clone(), client)
-        .await?;
-
-    let (Some(found), true) = (&usable, verdict != Verdict::Wrong) else {
-        let user_id = usable.as_ref().map(|found| found.user_id.as_str());
-        return refuse(app, user_id, request, began).await;
+    let found = credentials.filter(|found| found.status == "active");
+    let new_hash = match check_password(app, found.as_ref(), password, client).await? {
+        Checked::Right { new_hash } => new_hash,
+        Checked::Wrong => return refuse(app, found.as_ref(), request, began).await,
     };
-    if !is_proven(found) {
+    let Some(found) = found else {
+        return refuse(app, None, request, began).await;
+    };
+    if app.config.mail.verification && !found.email_verified {
         return refuse_unverified(app, &found.user_id, request, began).await;
     }
-    let new_hash = match verdict {
-        Verdict::RightButOutdated => Some(
-            app.hasher
-                .hash(password, app.entropy.bytes(), client)
-                .await?,
-        ),
-        Verdict::Right | Verdict::Wrong => None,
-    };
     let new = NewSession {
         user_id: &found.user_id,
         credential_version: found.credential_version,
@@ -105,11 +95,76 @@ async fn check_and_open(
         device_id: attempt.device_id.as_deref(),
         device_name: attempt.device_name.as_deref(),
     };
-    match sessions::open(app, &new, request).await {
-        Ok(opened) => Ok(opened),
-        Err(OpenSessionError::CredentialsChanged) => {
-            refuse(app, Some(&found.user_id), request, began).await
+    match go_on(app, &found, &new, request).await? {
+        Some(logged_in) => Ok(logged_in),
+        None => refuse(app, Some(&found), request, began).await,
+    }
+}
+
+async fn find(
+    app: &App,
+    email: &Email,
+    device_id: Option<&str>,
+    request: &RequestInfo,
+) -> Result<Option<Credentials>, DbError> {
+    db::limited(async {
+        let mut connection = app.db.acquire().await?;
+        store::find_credentials(&mut connection, email, request.ip, device_id).await
+    })
+    .await
+}
+
+/// Whether this client signed in to this account before.
+fn client(found: Option<&Credentials>) -> Client {
+    match found {
+        Some(found) if found.is_known_client => Client::Known,
+        Some(_) | None => Client::Unknown,
+    }
+}
+
+/// What became of the password.
+enum Checked {
+    Right { new_hash: Option<String> },
+    Wrong,
+}
+
+async fn check_password(
+    app: &App,
+    found: Option<&Credentials>,
+    password: Password,
+    client: Client,
+) -> Result<Checked, HashError> {
+    let hash = found.and_then(|found| found.password_hash.clone());
+    match app.hasher.verify(password.clone(), hash, client).await? {
+        Verdict::Wrong => Ok(Checked::Wrong),
+        Verdict::Right => Ok(Checked::Right { new_hash: None }),
+        Verdict::RightButOutdated => {
+            let hash = app
+                .hasher
+                .hash(password, app.entropy.bytes(), client)
+                .await?;
+            Ok(Checked::Right {
+                new_hash: Some(hash),
+            })
         }
+    }
+}
+
+/// A session, or the question for the second factor; `None` when what was checked is no longer
+/// in force.
+async fn go_on(
+    app: &App,
+    found: &Credentials,
+    new: &NewSession<'_>,
+    request: &RequestInfo,
+) -> Result<Option<LoggedIn>, LoginError> {
+    if found.two_factor_enabled {
+        let challenge = second_factor::begin_login(app, new, request).await?;
+        return Ok(challenge.map(LoggedIn::SecondFactor));
+    }
+    match sessions::open(app, new, request).await {
+        Ok((user, tokens)) => Ok(Some(LoggedIn::Session(user, tokens))),
+        Err(OpenSessionError::CredentialsChanged) => Ok(None),
         Err(OpenSessionError::NoSigningKey) => Err(LoginError::NoSigningKey),
         Err(OpenSessionError::Db(error)) => Err(LoginError::Db(error)),
     }
@@ -150,10 +205,11 @@ async fn draw_on_account(
 
 async fn refuse<T>(
     app: &App,
-    user_id: Option<&str>,
+    found: Option<&Credentials>,
     request: &RequestInfo,
     began: Instant,
 ) -> Result<T, LoginError> {
+    let user_id = found.map(|found| found.user_id.as_str());
     let mut connection = app.db.acquire().await?;
     store::record_refused_login(&mut connection, user_id, "credentials", &request.to_json())
         .await?;

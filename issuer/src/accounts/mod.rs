@@ -22,16 +22,16 @@ mod password;
 mod register;
 mod store;
 
-pub use api::AccountsApi;
+pub use api::{AccountsApi, LoginAnswer};
 pub use import::{
     ImportError, ImportFile, ImportReport, LineProblem, Mapping, import_users, read_import,
 };
 pub use mailed::MailedApi;
-pub use model::{Email, User};
+pub use model::{Email, Password, User};
 pub use own::{OwnApi, erase_due};
 pub use pages::pages;
 pub use notice_foreign_hashes::notice_foreign_hashes;
 pub use password::{
-    HashError, Measurement, PasswordHasher, REFUSAL_TIME, measure as measure_hashing,
+    Client, HashError, Measurement, PasswordHasher, REFUSAL_TIME, Verdict, measure as measure_hashing,
     rate as hashing_rate,
 };

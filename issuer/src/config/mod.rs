@@ -9,6 +9,7 @@ mod http;
 mod later;
 mod limits;
 mod mail;
+mod passkeys;
 mod redis;
 mod source;
 mod tokens;
@@ -22,6 +23,7 @@ pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
 pub use mail::{MailConfig, Protection, SmtpConfig};
 pub use self::redis::RedisConfig;
+pub use passkeys::PasskeyConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub master_key_previous: Option<MasterKey>,
     /// Addresses, origins and proxies.
     pub http: HttpConfig,
+    /// What passkeys are bound to; none when `BASE_URL` is an address.
+    pub passkeys: Option<PasskeyConfig>,
     /// Tokens and their keys.
     pub tokens: TokenConfig,
     /// Bonus and free credits.
@@ -82,6 +86,7 @@ impl Config {
             master_key: read_master_key(source, "MASTER_KEY", mode == Mode::Production),
             master_key_previous: read_master_key(source, "MASTER_KEY_PREVIOUS", false),
             tokens: TokenConfig::read(source, &http),
+            passkeys: PasskeyConfig::read(source, &http),
             http,
             credits: CreditsConfig::read(source),
             limits: LimitsConfig::read(source),

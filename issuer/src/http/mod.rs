@@ -5,6 +5,7 @@
 
 mod auth;
 mod client_ip;
+pub mod cookies;
 mod cors;
 mod docs;
 mod health;
@@ -43,6 +44,8 @@ use crate::credits::{CreditsApi, HoldsApi};
 use crate::config::Mode;
 use crate::mail;
 use crate::revocations::FeedApi;
+use crate::second_factor::SecondFactorApi;
+use crate::second_factor::passkeys::PasskeysApi;
 use crate::sessions::SessionsApi;
 use crate::settings::SettingsApi;
 use crate::signing_keys::JwksApi;
@@ -87,6 +90,12 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         SettingsApi {
+            app: Arc::clone(app),
+        },
+        SecondFactorApi {
+            app: Arc::clone(app),
+        },
+        PasskeysApi {
             app: Arc::clone(app),
         },
         CreditsApi {

@@ -230,6 +230,7 @@ fn answer_within(path: &str) -> Duration {
     match path {
         "/api/v1/auth/register"
         | "/api/v1/auth/login"
+        | "/api/v1/auth/reauthenticate"
         | "/api/v1/auth/reset-password"
         | "/api/v1/auth/change-password"
         | "/account/reset-password" => ANSWER_WITH_HASHING_WITHIN,
@@ -243,7 +244,12 @@ fn limit_class(method: &Method, path: &str) -> Option<Class> {
     }
     match path {
         "/api/v1/auth/register" => Some(Class::Register),
-        "/api/v1/auth/login" => Some(Class::Login),
+        "/api/v1/auth/login"
+        | "/api/v1/auth/login/second-factor"
+        | "/api/v1/auth/login/second-factor/passkey-options"
+        | "/api/v1/auth/passkeys/sign-in"
+        | "/api/v1/auth/passkeys/sign-in/options"
+        | "/api/v1/auth/reauthenticate" => Some(Class::Login),
         "/api/v1/auth/refresh" => Some(Class::Refresh),
         "/api/v1/auth/validate" => Some(Class::Validate),
         _ => Some(Class::Write),

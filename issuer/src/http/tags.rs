@@ -9,6 +9,8 @@ pub enum Tag {
     Accounts,
     /// Signing in on several devices, refreshing, signing out.
     Sessions,
+    /// Two-factor, passkeys, signing in again.
+    SecondFactor,
     /// What users have set, for everywhere and for each app.
     Settings,
     /// Keys and revocations for whoever verifies tokens.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{accounts, mail, revocations, sessions, signing_keys};
+use crate::{accounts, mail, revocations, second_factor, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -113,6 +113,9 @@ async fn reload_keys(app: &App) -> Result<(), String> {
 async fn maintain_keys(app: &App) -> Result<(), String> {
     signing_keys::maintain(app)
         .await
+        .map_err(|error| error.to_string())?;
+    second_factor::reseal(app)
+        .await
         .map_err(|error| error.to_string())
 }
 
@@ -142,6 +145,9 @@ async fn sweep(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     mail::sweep(app).await.map_err(|error| error.to_string())?;
     sessions::sweep(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    second_factor::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
     revocations::sweep(app)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem_openapi::param::Path;
-use poem_openapi::payload::Json;
+use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use super::refresh::RefreshError;
 use super::revoke::{RevokeError, Revoked, Scope};
 use super::{list, refresh, revoke, validate};
 use crate::app::App;
-use crate::http::problem::{Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
+use crate::http::cookies::{Browser, Delivery, forget_cookies, forgetting, with_cookies};
+use crate::http::problem::{FieldError, Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
 use crate::http::{Body, Caller, OptionalBody, OptionalCaller, RequestInfo};
 
@@ -58,23 +59,28 @@ struct ValidateRequest {
 
 /// New tokens.
 #[derive(Debug, Object)]
-#[oai(rename = "Tokens", rename_all = "camelCase")]
+#[oai(
+    rename = "Tokens",
+    rename_all = "camelCase",
+    skip_serializing_if_is_none
+)]
 pub struct TokensView {
     /// Signed, checked anywhere, short-lived.
     pub access_token: String,
-    /// Opaque, single use.
-    pub refresh_token: String,
+    /// Opaque, single use; not there in cookie mode.
+    pub refresh_token: Option<String>,
     /// Life of the access token in seconds.
     pub expires_in: i32,
     /// Always `Bearer`.
     pub token_type: String,
 }
 
-impl From<Tokens> for TokensView {
-    fn from(tokens: Tokens) -> Self {
+impl TokensView {
+    /// The tokens as this delivery shows them.
+    pub fn new(tokens: &Tokens, delivery: Delivery) -> Self {
         Self {
             access_token: tokens.access_token.expose().into(),
-            refresh_token: tokens.refresh_token.expose().into(),
+            refresh_token: delivery.shown(tokens),
             expires_in: tokens.expires_in_secs,
             token_type: "Bearer".into(),
         }
@@ -148,38 +154,56 @@ impl SessionsApi {
     /// Refresh
     ///
     /// Spends a refresh token for new tokens. Repeating the request within ten seconds, or
-    /// after its answer was lost, is safe; using a token long spent ends the session.
+    /// after its answer was lost, is safe; using a token long spent ends the session. Without a
+    /// body the token is that of the cookie, and so are the new ones.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
         request: RequestInfo,
-        body: Body<RefreshRequest>,
-    ) -> Result<Json<TokensView>, Refusal<SignedIn>> {
-        let tokens = refresh::refresh(&self.app, &body.0.refresh_token, &request).await?;
-        Ok(Json(tokens.into()))
+        browser: Browser,
+        body: OptionalBody<RefreshRequest>,
+    ) -> Result<Response<Json<TokensView>>, Refusal<Refreshing>> {
+        let (presented, delivery) = match (&body.0, browser.held_token()) {
+            (Some(body), _) => (body.refresh_token.as_str(), Delivery::Body),
+            (None, Some(_)) => (cookie_token(&browser)?, browser.cookies()),
+            (None, None) => return Err(no_refresh_token().into()),
+        };
+        let refreshed = refresh::refresh(&self.app, presented, &request).await;
+        let tokens = refreshed.map_err(|error| refusal(error, delivery))?;
+        let view = TokensView::new(&tokens, delivery);
+        Ok(with_cookies(view, delivery.set_cookies(&tokens)))
     }
 
     /// Log out
     ///
-    /// Ends the session of the access token, or of the refresh token in the body.
+    /// Ends the session of the access token, or of the refresh token in the body or the cookie.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
         request: RequestInfo,
         caller: OptionalCaller,
+        browser: Browser,
         body: OptionalBody<LogoutRequest>,
-    ) -> Result<Json<Success>, Refusal<SignedIn>> {
+    ) -> Result<Response<Json<Success>>, Refusal<Refreshing>> {
         let presented = body.0.and_then(|body| body.refresh_token);
-        let revoked = match (&caller.0, &presented) {
-            (Some(caller), _) => revoke::logout(&self.app, caller, &request).await?,
-            (None, Some(token)) => revoke::logout_by_token(&self.app, token, &request).await?,
-            (None, None) => return Err(Problem::new(ProblemCode::MissingToken).into()),
+        let (revoked, forget) = match (&caller.0, &presented) {
+            (Some(caller), _) => {
+                let same = revoke::is_of_session(&self.app, &browser, caller);
+                (revoke::logout(&self.app, caller, &request).await?, same)
+            }
+            (None, Some(token)) => (
+                revoke::logout_by_token(&self.app, token, &request).await?,
+                false,
+            ),
+            (None, None) => {
+                let token = cookie_token(&browser)?;
+                (
+                    revoke::logout_by_token(&self.app, token, &request).await?,
+                    true,
+                )
+            }
         };
-        match revoked {
-            Revoked::Now => Ok(Json(Success { success: true })),
-            Revoked::Before => Err(Problem::new(ProblemCode::SessionRevoked).into()),
-            Revoked::NotFound => Err(Problem::new(ProblemCode::InvalidRefreshToken).into()),
-        }
+        logged_out(revoked, forget)
     }
 
     /// Validate an access token
@@ -278,6 +302,48 @@ impl SessionsApi {
             revoked: ended as u64,
         }))
     }
+}
+
+fn cookie_token(browser: &Browser) -> Result<&str, Problem> {
+    let token = browser.refresh_token()?;
+    let token = token.ok_or_else(|| Problem::new(ProblemCode::MissingToken))?;
+    Ok(token.expose())
+}
+
+fn no_refresh_token() -> Problem {
+    Problem::validation(vec![FieldError::new("refreshToken", "is required")])
+}
+
+/// A refresh that lost a race must not sign the winner out: the cookies go only with the session.
+fn refusal(error: RefreshError, delivery: Delivery) -> Problem {
+    let is_over = matches!(error, RefreshError::Ended | RefreshError::Reused);
+    let problem = Problem::from(error);
+    match is_over && delivery != Delivery::Body {
+        true => forgetting(problem),
+        false => problem,
+    }
+}
+
+fn logged_out(
+    revoked: Revoked,
+    forget: bool,
+) -> Result<Response<Json<Success>>, Refusal<Refreshing>> {
+    let problem = match revoked {
+        Revoked::Now => {
+            let cookies = if forget { forget_cookies() } else { Vec::new() };
+            return Ok(with_cookies(Success { success: true }, cookies));
+        }
+        Revoked::Before if forget => forgetting(Problem::new(ProblemCode::SessionRevoked)),
+        Revoked::Before => Problem::new(ProblemCode::SessionRevoked),
+        Revoked::NotFound => Problem::new(ProblemCode::InvalidRefreshToken),
+    };
+    Err(problem.into())
+}
+
+/// Refusals where a cookie may be used: 403 for a page that is not listed.
+struct Refreshing;
+impl Statuses for Refreshing {
+    const EXTRA: &'static [u16] = &[401, 403];
 }
 
 /// Refusals of ending one session.

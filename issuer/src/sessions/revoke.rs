@@ -3,6 +3,7 @@
 use super::store;
 use crate::app::App;
 use crate::db::DbError;
+use crate::http::cookies::Browser;
 use crate::http::{Caller, RequestInfo};
 
 /// What became of a session somebody wanted to end.
@@ -54,6 +55,13 @@ pub async fn logout_by_token(
         "ended" => Ok(Revoked::Before),
         _ => Ok(Revoked::NotFound),
     }
+}
+
+/// Whether the browser's cookie belongs to the session that signs out: another one's stays.
+pub fn is_of_session(app: &App, browser: &Browser, caller: &Caller) -> bool {
+    let token = browser.held_token();
+    let token = token.and_then(|token| app.refresh_tokens.decode(token.expose()));
+    token.is_some_and(|token| token.session_id_text() == caller.session_id)
 }
 
 /// Ends one of the caller's sessions.

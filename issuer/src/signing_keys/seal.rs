@@ -1,12 +1,10 @@
 //! Sealing: the private part encrypted, the rest of the row authenticated with it.
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use shared_claims::sign::SigningKey;
-use zeroize::Zeroizing;
 
 use super::model::{KeyState, Purpose, Seed};
 use crate::ids::Entropy;
+use crate::seal;
 use crate::secret::DerivedKey;
 
 /// What a seal authenticates beside the private part.
@@ -30,38 +28,18 @@ impl Label<'_> {
     }
 }
 
-/// Encrypts the seed under a fresh nonce (XChaCha20-Poly1305), which is put in front.
+/// Encrypts the seed and binds it to its label.
 pub fn seal(key: &DerivedKey, seed: &[u8; 32], label: Label<'_>, entropy: &Entropy) -> Vec<u8> {
-    let nonce: [u8; NONCE_BYTES] = entropy.bytes();
-    let payload = Payload {
-        msg: seed,
-        aad: &label.to_bytes(),
-    };
-    let sealed = cipher(key)
-        .encrypt(&XNonce::from(nonce), payload)
-        .expect("32 bytes are far below the cipher's limit");
-    [nonce.as_slice(), &sealed].concat()
+    seal::seal(key, seed, &label.to_bytes(), entropy)
 }
 
 /// Opens a seal; `None` when key, label or content do not belong together.
 pub fn open(key: &DerivedKey, sealed: &[u8], label: Label<'_>) -> Option<(SigningKey, Seed)> {
-    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &label.to_bytes(),
-    };
-    let opened = Zeroizing::new(cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?);
+    let opened = seal::open(key, sealed, &label.to_bytes())?;
     let seed = Seed::new(opened.as_slice().try_into().ok()?);
     let key = SigningKey::from_seed(&seed)?;
     (key.public_key() == label.public_key && key.kid().as_str() == label.kid).then_some((key, seed))
 }
-
-fn cipher(key: &DerivedKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(key.expose().into())
-}
-
-/// Long enough to be drawn at random for ever.
-const NONCE_BYTES: usize = 24;
 
 #[cfg(test)]
 mod tests {

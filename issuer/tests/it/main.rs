@@ -9,6 +9,7 @@ mod credits;
 mod http;
 mod mail;
 mod revocations;
+mod second_factor;
 mod sessions;
 mod settings;
 mod signing_keys;

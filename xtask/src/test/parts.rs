@@ -48,6 +48,11 @@ pub const PARTS: &[Part] = &[
         run: npm_package,
     },
     Part {
+        name: "passkeys in a browser",
+        reason: "Chromium's virtual authenticator against the issuer as it is run",
+        run: passkeys,
+    },
+    Part {
         name: "README example",
         reason: "the tour prints what the README shows",
         run: readme,
@@ -119,6 +124,16 @@ fn npm_package(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
         "wasm-pkg/packaging-tests/**/*.test.mjs",
     ];
     node(workspace, toolbox, "npm-package", &patterns)
+}
+
+fn passkeys(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    issuer::build(workspace)?;
+    node(
+        workspace,
+        toolbox,
+        "passkeys",
+        &["issuer/tests/browser/*.test.mjs"],
+    )
 }
 
 /// On data of its own: what a person tried in `.tollgate` is none of the test's business.

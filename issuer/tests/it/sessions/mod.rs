@@ -1,3 +1,4 @@
+mod cookies;
 mod device_names;
 mod last_use;
 mod list;

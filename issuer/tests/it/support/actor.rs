@@ -114,6 +114,23 @@ impl<'a> Actor<'a> {
         self.call(Method::POST, path, &[], None).await
     }
 
+    /// The same somebody with the tokens of an answer.
+    pub fn signed_in_by(&self, answer: &Answer) -> Self {
+        Self {
+            id: answer.body["user"]["id"].as_str().expect("an id").into(),
+            access_token: answer.string("accessToken"),
+            refresh_token: answer.string("refreshToken"),
+            ..self.clone()
+        }
+    }
+
+    /// PATCH with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.call(Method::PATCH, path, &headers, Some(body.to_string()))
+            .await
+    }
+
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, &[], None).await

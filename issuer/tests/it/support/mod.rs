@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod answer;
 pub mod app;
+pub mod authenticator;
 pub mod db;
 pub mod mail;
 
