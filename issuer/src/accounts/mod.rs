@@ -16,5 +16,5 @@ mod store;
 
 pub use api::AccountsApi;
 pub use known_clients::KnownClients;
-pub use model::{Email, User};
-pub use password::{HashError, PasswordHasher};
+pub use model::{Email, Password, User};
+pub use password::{Client, HashError, PasswordHasher};

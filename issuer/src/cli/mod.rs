@@ -1,10 +1,15 @@
 //! The command line.
 
+mod app;
+mod audit;
 mod keys;
 mod migrate;
 mod openapi;
 mod serve;
+mod service_token;
 mod start;
+mod table;
+mod user;
 
 use std::process::ExitCode;
 
@@ -36,6 +41,26 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
+    /// Look after people's accounts
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
+    /// Look after apps
+    App {
+        #[command(subcommand)]
+        command: app::AppCommand,
+    },
+    /// Look after the credentials of services
+    ServiceToken {
+        #[command(subcommand)]
+        command: service_token::ServiceTokenCommand,
+    },
+    /// Prove the audit trail
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Print the OpenAPI document
     Openapi,
 }
@@ -63,6 +88,12 @@ pub fn run() -> ExitCode {
             }
             Command::Migrate => migrate::run(read(Mode::Development)?).await,
             Command::Keys { command } => keys::run(read(Mode::Development)?, command).await,
+            Command::User { command } => user::run(read(Mode::Development)?, command).await,
+            Command::App { command } => app::run(read(Mode::Development)?, command).await,
+            Command::ServiceToken { command } => {
+                service_token::run(read(Mode::Development)?, command).await
+            }
+            Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Openapi => openapi::run(read(Mode::Development)?),
         }
     });

@@ -3,6 +3,7 @@
 //! Each concern has a file; each field names its variable. Whatever is wrong is collected,
 //! so that one start reports every bad variable at once.
 
+mod audit;
 mod credits;
 mod database;
 mod http;
@@ -15,6 +16,7 @@ mod tokens;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::AuditConfig;
 pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
@@ -43,6 +45,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// Bonus and free credits.
     pub credits: CreditsConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
     /// Rate limits and registration.
     pub limits: LimitsConfig,
     /// Variables that are set and have no effect in this version.
@@ -77,6 +81,7 @@ impl Config {
             tokens: TokenConfig::read(source, &http),
             http,
             credits: CreditsConfig::read(source),
+            audit: AuditConfig::read(source),
             limits: LimitsConfig::read(source),
             without_effect: later::read(source),
         };

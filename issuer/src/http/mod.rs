@@ -26,7 +26,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
-pub use auth::{Caller, OptionalCaller};
+pub use auth::{AdminCaller, Caller, OptionalCaller, UserOrService};
 pub use idempotency::IdempotencyKey;
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
@@ -34,7 +34,10 @@ pub use request_info::RequestInfo;
 pub use server::serve;
 
 use crate::accounts::AccountsApi;
+use crate::admin::AdminApi;
 use crate::app::App;
+use crate::apps::AppsApi;
+use crate::audit::AuditApi;
 use crate::credits::{CreditsApi, HoldsApi};
 use crate::revocations::FeedApi;
 use crate::sessions::SessionsApi;
@@ -71,6 +74,15 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         HoldsApi {
+            app: Arc::clone(app),
+        },
+        AuditApi {
+            app: Arc::clone(app),
+        },
+        AdminApi {
+            app: Arc::clone(app),
+        },
+        AppsApi {
             app: Arc::clone(app),
         },
         JwksApi {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{revocations, sessions, signing_keys};
+use crate::{audit, revocations, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -29,6 +29,9 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
         Arc::clone(app),
         |app| Box::pin(maintain_keys(app)),
     ));
+    jobs.spawn(run("audit", SEAL_EVERY, Arc::clone(app), |app| {
+        Box::pin(seal(app))
+    }));
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -104,6 +107,13 @@ async fn maintain_keys(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+async fn seal(app: &App) -> Result<(), String> {
+    audit::seal(app)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 async fn sweep(app: &App) -> Result<(), String> {
     sessions::sweep(app)
         .await
@@ -119,6 +129,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Keys change once a month; this bounds how late.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
+/// An event that is not chained yet can be removed without a trace.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// No job of ours takes seconds; one that does waits for a server that is gone.
 const JOB_WITHIN: Duration = Duration::from_secs(5);
