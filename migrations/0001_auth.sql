@@ -357,27 +357,41 @@ create trigger security_event_seals_append_only before update or delete on auth.
 -- Only other functions call these. p_request is {"id", "ip", "userAgent"} of the HTTP request;
 -- {"actorKind", "actorId"} too where the actor is somebody other than the user concerned.
 
+create function auth.event_details_digest(p_salt bytea, p_ip inet, p_user_agent text, p_data jsonb) returns bytea
+  language sql immutable parallel safe
+  return sha256(p_salt || convert_to(
+    coalesce(host(p_ip), '') || chr(10) || coalesce(p_user_agent, '') || chr(10) || p_data::text, 'UTF8'));
+comment on function auth.event_details_digest is 'What an event keeps of its details once they have been erased: nothing without the salt.';
+
 create function auth.record_event(
   p_kind text, p_outcome text, p_user_id text, p_session_id text, p_data jsonb, p_request jsonb)
   returns void
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_salt bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
-  v_ip text := p_request ->> 'ip';
+  v_ip inet := (p_request ->> 'ip')::inet;
   v_agent text := p_request ->> 'userAgent';
+  v_actor_kind text := p_request ->> 'actorKind';
+  v_actor_id text := p_request ->> 'actorId';
   v_id bigint;
 begin
+  if v_actor_kind is null then
+    -- An admin who acts in somebody's place is who acts.
+    select 'admin', s.impersonator_id into v_actor_kind, v_actor_id
+      from auth.sessions s where s.id = p_session_id and s.impersonator_id is not null;
+  end if;
+  if v_actor_kind is null then
+    v_actor_kind := case when p_user_id is null then 'anonymous' else 'user' end;
+    v_actor_id := p_user_id;
+  end if;
   insert into auth.security_events
     (occurred_at, kind, outcome, actor_kind, actor_id, target_kind, target_id, user_id, session_id, request_id, details_digest)
-  values (auth.clock(), p_kind, p_outcome,
-    coalesce(p_request ->> 'actorKind', case when p_user_id is null then 'anonymous' else 'user' end),
-    case when p_request ? 'actorKind' then p_request ->> 'actorId' else p_user_id end,
+  values (auth.clock(), p_kind, p_outcome, v_actor_kind, v_actor_id,
     case when p_session_id is null then 'user' else 'session' end, coalesce(p_session_id, p_user_id),
-    p_user_id, p_session_id, p_request ->> 'id',
-    sha256(v_salt || convert_to(coalesce(v_ip, '') || chr(10) || coalesce(v_agent, '') || chr(10) || p_data::text, 'UTF8')))
+    p_user_id, p_session_id, p_request ->> 'id', auth.event_details_digest(v_salt, v_ip, v_agent, p_data))
   returning id into v_id;
   insert into auth.security_event_details (event_id, user_id, salt, ip_address, user_agent, data)
-  values (v_id, p_user_id, v_salt, v_ip::inet, v_agent, p_data);
+  values (v_id, p_user_id, v_salt, v_ip, v_agent, p_data);
 end $$;
 
 create function auth.enqueue_mail(p_user_id text, p_template text, p_dedupe_key text, p_data jsonb) returns void
@@ -462,7 +476,8 @@ begin
   if not found or s.revoked_at is not null or s.expires_at <= auth.clock() then
     return 'ended';
   end if;
-  return case when s.authenticated_at > auth.clock() - c_fresh then 'fresh' else 'stale' end;
+  -- Whoever acts in somebody's place has shown no credential of theirs.
+  return case when s.impersonator_id is null and s.authenticated_at > auth.clock() - c_fresh then 'fresh' else 'stale' end;
 end $$;
 comment on function auth.session_standing is
   'fresh, stale (a sensitive act needs the credential again) or ended; locks the session, so that the answer holds until the transaction ends.';
@@ -774,6 +789,7 @@ alter function auth.sweep_sessions() owner to tollgate_definer;
 
 revoke execute on all functions in schema auth from public;
 grant execute on function auth.clock(), auth.current_user_id(), auth.hash_prefix(text),
+  auth.event_details_digest(bytea, inet, text, jsonb),
   auth.effective_status(auth.users) to tollgate_app, tollgate_definer;
 grant execute on function
   auth.register_user(text, text, text, text, text, jsonb),

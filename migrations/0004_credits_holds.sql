@@ -103,11 +103,14 @@ create function credits.load_open_hold(
   language plpgsql volatile as $$
 begin
   select t.* into hold from credits.holds t
-   where t.account_id = p_account_id and t.id = p_hold_id and t.placed_by = p_principal;
+   where t.account_id = p_account_id and t.id = p_hold_id
+     and (t.placed_by = p_principal
+          or exists (select from auth.service_credentials c
+                      where 'service:' || c.id = p_principal and c.app_id = t.app_id and c.revoked_at is null));
   outcome := case when not found then 'no_hold' when hold.status <> 'open' then 'not_open' end;
 end $$;
 comment on function credits.load_open_hold is
-  'The hold, if it is open and was placed by this principal; otherwise the outcome that says why not.';
+  'The hold, if it is open and was placed by this principal or is for the app whose service asks; otherwise the outcome that says why not.';
 
 create function credits.end_hold(h credits.holds, p_captured bigint, p_status text, p_now timestamptz) returns void
   language plpgsql volatile as $$

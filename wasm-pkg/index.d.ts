@@ -195,6 +195,8 @@ export interface AccessClaims {
   readonly email_verified?: boolean;
   /** What the user may do. */
   readonly role?: string;
+  /** Who acts in the user's place (RFC 8693, section 4.1): an admin who helps. It changes no verdict. */
+  readonly act?: { readonly sub: string };
   /** Whatever else the issuer has signed. */
   readonly [claim: string]: unknown;
 }

@@ -44,6 +44,7 @@ pub fn verified_token(jti: &str) -> (String, Verified<AccessClaims>) {
         email: None,
         email_verified: None,
         role: None,
+        act: None,
     });
     let keys = KeySet::from_public_keys([*signing_key.public_key()]).expect("a good key");
     let verifier = Verifier::new(Policy::new(ISS, "tollgate"));

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use serde::Serializer;
+use serde::ser::Error;
 use shared_claims::UnixTime;
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 /// Where the time comes from.
@@ -53,6 +56,30 @@ impl Clock {
 /// Whole seconds since 1970, rounded down; 0 for anything before.
 pub fn unix(at: OffsetDateTime) -> UnixTime {
     UnixTime::from_secs(u64::try_from(at.unix_timestamp()).unwrap_or(0))
+}
+
+/// Writes an instant into JSON as RFC 3339.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = at.format(&Rfc3339).map_err(S::Error::custom)?;
+    serializer.serialize_str(&text)
+}
+
+/// The same for an instant that may be missing.
+///
+/// # Errors
+/// Those of the serializer.
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+pub fn rfc3339_option<S: Serializer>(
+    at: &Option<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc3339(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn micros(duration: Duration) -> i64 {

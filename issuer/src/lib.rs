@@ -5,7 +5,10 @@
 //! and configuration come from [`app::App`].
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
+pub mod apps;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

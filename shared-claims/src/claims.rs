@@ -34,6 +34,9 @@ pub struct AccessClaims {
     pub email_verified: Option<bool>,
     /// What the user may do.
     pub role: Option<String>,
+    /// Who acts in the user's place (`act.sub`, RFC 8693 §4.1). It changes no verdict: of any
+    /// other form it reads as absent.
+    pub act: Option<String>,
 }
 
 /// Something a verifier has accepted; only a verifier makes one.
@@ -103,6 +106,7 @@ impl AccessClaims {
             email: read.optional(ClaimName::Email, text)?,
             email_verified: read.optional(ClaimName::EmailVerified, flag)?,
             role: read.optional(ClaimName::Role, text)?,
+            act: payload.get("act").and_then(actor),
         })
     }
 }
@@ -142,6 +146,14 @@ fn flag(value: &Value<'_>) -> Option<bool> {
         Value::Bool(flag) => Some(*flag),
         _ => None,
     }
+}
+
+/// The `sub` of an actor.
+fn actor(value: &Value<'_>) -> Option<String> {
+    value
+        .as_object()
+        .and_then(|actor| actor.get("sub"))
+        .and_then(text)
 }
 
 fn instant(value: &Value<'_>) -> Option<UnixTime> {

@@ -62,6 +62,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The members of an object.
+    pub(crate) fn as_object(&self) -> Option<&Object<'a>> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
     /// A whole number of at most `MAX_INTEGER_DIGITS` digits, written as nothing but digits.
     pub(crate) fn as_integer(&self) -> Option<u64> {
         match self {

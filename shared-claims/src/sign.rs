@@ -111,6 +111,11 @@ fn claims_json(claims: &AccessClaims) -> String {
     if let Some(role) = &claims.role {
         json.text("role", role);
     }
+    if let Some(actor) = &claims.act {
+        let mut inner = Json::new();
+        inner.text("sub", actor);
+        json.raw("act", &inner.finish());
+    }
     json.finish()
 }
 

@@ -227,6 +227,7 @@ mod tests {
             email: None,
             email_verified: None,
             role: None,
+            act: None,
         })
     }
 

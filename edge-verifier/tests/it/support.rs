@@ -63,6 +63,7 @@ impl Issuer {
             email: Some("ada@example.com".into()),
             email_verified: Some(true),
             role: Some("user".into()),
+            act: None,
         };
         change(&mut claims);
         self.token_key.sign_access_token(&claims)

@@ -1,12 +1,17 @@
 //! The command line.
 
+mod app;
+mod audit;
 mod calibrate;
 mod import;
 mod keys;
 mod migrate;
 mod openapi;
 mod serve;
+mod service_token;
 mod start;
+mod table;
+mod user;
 
 use std::process::ExitCode;
 
@@ -38,10 +43,25 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
-    /// Work on users
+    /// Look after people's accounts
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Look after apps
+    App {
+        #[command(subcommand)]
+        command: app::AppCommand,
+    },
+    /// Look after the credentials of services
+    ServiceToken {
+        #[command(subcommand)]
+        command: service_token::ServiceTokenCommand,
+    },
+    /// Prove the audit trail
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
     },
     /// Measure how long passwords take to hash on this machine
     Calibrate(calibrate::CalibrateArguments),
@@ -53,6 +73,8 @@ enum Command {
 enum UserCommand {
     /// Bring users of another system here, with their passwords
     Import(import::ImportArguments),
+    #[command(flatten)]
+    Act(user::UserCommand),
 }
 
 /// Runs the program.
@@ -82,7 +104,13 @@ pub fn run() -> ExitCode {
                 UserCommand::Import(arguments) => {
                     import::run(read(Mode::Development)?, arguments).await
                 }
+                UserCommand::Act(command) => user::run(read(Mode::Development)?, command).await,
             },
+            Command::App { command } => app::run(read(Mode::Development)?, command).await,
+            Command::ServiceToken { command } => {
+                service_token::run(read(Mode::Development)?, command).await
+            }
+            Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);
                 Ok(())

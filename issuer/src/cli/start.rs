@@ -72,6 +72,16 @@ pub async fn attach_database(config: &Config) -> Result<Database, String> {
     }
 }
 
+/// A connection that may do what the issuer's own login may not: make an admin, for example.
+pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnection, String> {
+    let mut connection = connect_patiently(&database.owner_url).await?;
+    db::become_owner(&mut connection).await.map_err(|_| {
+        "this needs a login that may migrate: set DATABASE_OWNER_URL to a superuser's or a member of tollgate_owner"
+            .to_owned()
+    })?;
+    Ok(connection)
+}
+
 /// Connects, brings the schema up to date where this login may, and checks the master key.
 pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, String> {
     let step_down = prepare_schema(database).await?;

@@ -3,6 +3,7 @@
 //! Each concern has a file; each field names its variable. Whatever is wrong is collected,
 //! so that one start reports every bad variable at once.
 
+mod audit;
 mod credits;
 mod database;
 mod http;
@@ -17,6 +18,7 @@ mod tokens;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::AuditConfig;
 pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
@@ -50,6 +52,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// Bonus and free credits.
     pub credits: CreditsConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
     /// Rate limits and registration.
     pub limits: LimitsConfig,
     /// Mail and the proof of addresses.
@@ -89,6 +93,7 @@ impl Config {
             passkeys: PasskeyConfig::read(source, &http),
             http,
             credits: CreditsConfig::read(source),
+            audit: AuditConfig::read(source),
             limits: LimitsConfig::read(source),
             mail: MailConfig::read(source, mode),
             redis: RedisConfig::read(source),

@@ -54,6 +54,11 @@ impl Principal {
         Self(format!("user:{user_id}"))
     }
 
+    /// A service of an app.
+    pub fn service(credential_id: &str) -> Self {
+        Self(format!("service:{credential_id}"))
+    }
+
     /// How the ledger writes it.
     pub fn scope(&self) -> &str {
         &self.0

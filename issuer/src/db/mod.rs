@@ -177,6 +177,15 @@ pub async fn connect(url: &SecretText) -> Result<PgConnection, DbError> {
     Ok(PgConnection::connect_with(&connect_options(url)?).await?)
 }
 
+/// Takes the role that owns the schema, for the operator's commands.
+///
+/// # Errors
+/// [`DbError`] when this login may not.
+pub async fn become_owner(connection: &mut PgConnection) -> Result<(), DbError> {
+    connection.execute("set role tollgate_owner").await?;
+    Ok(())
+}
+
 fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
     Ok(PgConnectOptions::from_str(url.expose())?.application_name("tollgate"))
 }

@@ -1,4 +1,4 @@
-//! Who is asking: a bearer token that the verifier accepts.
+//! Who is asking: a bearer token that the verifier accepts, or the secret of a service.
 
 use std::sync::Arc;
 
@@ -6,9 +6,11 @@ use poem::http::header;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use shared_claims::{AccessClaims, Verified};
 
-use super::problem::{Problem, ProblemCode, Refusal, SignedIn};
+use super::problem::{AdminOnly, Problem, ProblemCode, Refusal, SignedIn};
 use crate::app::App;
+use crate::apps::{self, Service};
 use crate::sessions::access_token;
 
 /// The signed-in user of this request.
@@ -20,23 +22,67 @@ pub struct Caller {
     pub session_id: String,
 }
 
+/// A signed-in admin by their token. The database is asked again by every act.
+#[derive(Debug)]
+pub struct AdminCaller(pub Caller);
+
+/// A signed-in user or a service of an app.
+#[derive(Debug)]
+pub enum UserOrService {
+    /// By an access token.
+    User(Caller),
+    /// By a secret that begins with `tgs_`.
+    Service(Service),
+}
+
 /// The signed-in user where signing in is one of two ways.
 #[derive(Debug)]
 pub struct OptionalCaller(pub Option<Caller>);
 
 impl Caller {
     fn of(request: &Request) -> Result<Self, Problem> {
-        let token =
-            bearer_token(request)?.ok_or_else(|| Problem::new(ProblemCode::MissingToken))?;
-        let app: &Arc<App> = request
-            .data()
-            .ok_or_else(|| Problem::new(ProblemCode::Internal))?;
-        let claims = access_token::verify(app, token)?;
+        let claims = claims(request)?;
         Ok(Self {
             user_id: claims.sub.clone(),
             session_id: claims.sid.clone(),
         })
     }
+}
+
+impl AdminCaller {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        let claims = claims(request)?;
+        if claims.role.as_deref() != Some("admin") || claims.act.is_some() {
+            return Err(Problem::new(ProblemCode::Forbidden));
+        }
+        Ok(Self(Caller {
+            user_id: claims.sub.clone(),
+            session_id: claims.sid.clone(),
+        }))
+    }
+}
+
+impl UserOrService {
+    async fn of(request: &Request) -> Result<Self, Problem> {
+        let token = bearer_token(request)?.unwrap_or_default();
+        if !token.starts_with(apps::SECRET_PREFIX) {
+            return Caller::of(request).map(Self::User);
+        }
+        let service = apps::authenticate(app(request)?, token).await?;
+        let refuse = || Problem::with_detail(ProblemCode::InvalidToken, "unknown_service");
+        service.map(Self::Service).ok_or_else(refuse)
+    }
+}
+
+fn app(request: &Request) -> Result<&Arc<App>, Problem> {
+    request
+        .data()
+        .ok_or_else(|| Problem::new(ProblemCode::Internal))
+}
+
+fn claims(request: &Request) -> Result<Verified<AccessClaims>, Problem> {
+    let token = bearer_token(request)?.ok_or_else(|| Problem::new(ProblemCode::MissingToken))?;
+    access_token::verify(app(request)?, token)
 }
 
 /// RFC 6750 section 2.1; exactly one header, or none.
@@ -75,6 +121,52 @@ impl<'a> ApiExtractor<'a> for Caller {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         Self::of(request).map_err(|problem| Refusal::<SignedIn>::from(problem).into())
+    }
+}
+
+impl<'a> ApiExtractor<'a> for AdminCaller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Self::of(request).map_err(|problem| Refusal::<AdminOnly>::from(problem).into())
+    }
+}
+
+impl<'a> ApiExtractor<'a> for UserOrService {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_bearer(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        Self::of(request)
+            .await
+            .map_err(|problem| Refusal::<SignedIn>::from(problem).into())
     }
 }
 

@@ -30,7 +30,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
-pub use auth::{Caller, OptionalCaller};
+pub use auth::{AdminCaller, Caller, OptionalCaller, UserOrService};
 pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
@@ -39,7 +39,10 @@ pub use request_info::RequestInfo;
 pub use server::serve;
 
 use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
+use crate::admin::AdminApi;
 use crate::app::App;
+use crate::apps::AppsApi;
+use crate::audit::AuditApi;
 use crate::credits::{CreditsApi, HoldsApi};
 use crate::config::Mode;
 use crate::mail;
@@ -102,6 +105,15 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         HoldsApi {
+            app: Arc::clone(app),
+        },
+        AuditApi {
+            app: Arc::clone(app),
+        },
+        AdminApi {
+            app: Arc::clone(app),
+        },
+        AppsApi {
             app: Arc::clone(app),
         },
         JwksApi {

@@ -257,6 +257,13 @@ impl Statuses for SignedIn {
     const EXTRA: &'static [u16] = &[401];
 }
 
+/// Refusals of an operation for admins.
+#[derive(Debug)]
+pub struct AdminOnly;
+impl Statuses for AdminOnly {
+    const EXTRA: &'static [u16] = &[401, 403, 404, 409];
+}
+
 /// Refusals of an operation that anyone may call.
 #[derive(Debug)]
 pub struct Public;

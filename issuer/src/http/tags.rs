@@ -17,6 +17,8 @@ pub enum Tag {
     Verification,
     /// Balance, use, holds, history.
     Credits,
+    /// People, apps, services and the audit trail, for admins.
+    Admin,
     /// Health and metrics for whoever runs it.
     Operation,
 }

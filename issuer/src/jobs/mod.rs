@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{accounts, mail, revocations, second_factor, sessions, signing_keys};
+use crate::{accounts, audit, mail, revocations, second_factor, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -38,6 +38,9 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
         Arc::clone(app),
         |app| Box::pin(reconnect(app)),
     ));
+    jobs.spawn(run("audit", SEAL_EVERY, Arc::clone(app), |app| {
+        Box::pin(seal(app))
+    }));
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -138,6 +141,13 @@ async fn notice_foreign_hashes(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+async fn seal(app: &App) -> Result<(), String> {
+    audit::seal(app)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 async fn sweep(app: &App) -> Result<(), String> {
     notice_foreign_hashes(app).await?;
     accounts::erase_due(app)
@@ -163,6 +173,8 @@ const RELOAD_KEYS_EVERY: Duration = Duration::from_millis(500);
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
 /// How long limits may be each issuer's own after Redis is back.
 const RECONNECT_EVERY: Duration = Duration::from_millis(500);
+/// An event that is not chained yet can be removed without a trace.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Somebody waits for the mail in front of a screen.
 const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@ use super::challenge_token::{ChallengeId, Kind};
 use super::factor::{self, Checked, FactorError, Shown};
 use super::passkeys::Purpose;
 use super::store::{self, ChallengeRow};
-use crate::accounts::{self, User};
+use crate::accounts::User;
 use crate::app::App;
 use crate::db::DbError;
 use crate::http::RequestInfo;

@@ -21,7 +21,7 @@ pub fn issue(app: &App, signer: &Signer, subject: TokenSubject) -> SecretText {
     // A token must not carry a time that an earlier act has already cut off.
     let floor = u64::try_from(subject.cutoff.max(reject_before)).unwrap_or(0);
     let issued = now.max(floor);
-    let ttl = u64::try_from(app.config.tokens.access_ttl_secs).unwrap_or(0);
+    let ttl = u64::try_from(ttl_secs(app, &subject)).unwrap_or(0);
     let claims = AccessClaims {
         iss: app.config.tokens.issuer.clone(),
         sub: subject.user_id,
@@ -34,8 +34,18 @@ pub fn issue(app: &App, signer: &Signer, subject: TokenSubject) -> SecretText {
         email: Some(subject.email),
         email_verified: Some(subject.email_verified),
         role: Some(subject.role),
+        act: subject.actor,
     };
     SecretText::new(signer.key.sign_access_token(&claims))
+}
+
+/// Life of the subject's access token in seconds.
+pub fn ttl_secs(app: &App, subject: &TokenSubject) -> i32 {
+    let usual = app.config.tokens.access_ttl_secs;
+    match subject.actor {
+        Some(_) => usual.min(MAX_IMPERSONATION_SECS),
+        None => usual,
+    }
 }
 
 /// Checks a presented token: signature, claims, revocation. No database.
@@ -71,3 +81,6 @@ pub fn check(
 pub fn signer(app: &App) -> Option<Arc<Signer>> {
     app.keys.signer(Purpose::AccessToken)
 }
+
+/// Acting in somebody's place is for one question and its answer.
+pub const MAX_IMPERSONATION_SECS: i32 = 900;

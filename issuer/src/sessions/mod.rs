@@ -20,7 +20,7 @@ mod sweep;
 mod validate;
 
 pub use api::{SessionsApi, TokensView};
-pub use model::{Session, Tokens};
+pub use model::{Session, TokenSubject, Tokens};
 pub use open::{NewSession, OpenSessionError, open};
 pub use refresh_token::RefreshTokens;
 pub use sweep::sweep;

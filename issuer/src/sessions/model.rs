@@ -51,4 +51,6 @@ pub struct TokenSubject {
     pub role: String,
     /// No token of this user carries an earlier time, Unix seconds.
     pub cutoff: i64,
+    /// Who acts in the user's place (`act`); `None` for the user.
+    pub actor: Option<String>,
 }

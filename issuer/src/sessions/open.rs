@@ -65,6 +65,7 @@ pub async fn open(
         email_verified: opened.email_verified,
         role: opened.role.clone(),
         cutoff: opened.token_cutoff,
+        actor: None,
     };
     let tokens = Tokens {
         access_token: access_token::issue(app, &signer, subject),

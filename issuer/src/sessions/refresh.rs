@@ -75,6 +75,7 @@ fn answer(row: RefreshRow, session_id: String) -> Option<(i64, TokenSubject)> {
         email_verified: row.email_verified?,
         role: row.role?,
         cutoff: row.token_cutoff?,
+        actor: None,
     };
     Some((row.counter?, subject))
 }

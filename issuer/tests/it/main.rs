@@ -5,6 +5,9 @@
 )]
 
 mod accounts;
+mod admin;
+mod apps;
+mod audit;
 mod credits;
 mod http;
 mod mail;

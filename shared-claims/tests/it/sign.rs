@@ -95,9 +95,32 @@ fn claims_come_back_whatever_characters_they_have() {
             email: Some(odd[(i + 2) % odd.len()].to_owned()),
             email_verified: Some(false),
             role: None,
+            act: None,
             ..claims()
         };
         assert_eq!(verified(&key().sign_access_token(&claims)), claims);
+    }
+}
+
+#[test]
+fn actor_of_a_token_comes_back_and_one_of_another_form_changes_nothing() {
+    let claims = AccessClaims {
+        act: Some("admin-1".to_owned()),
+        ..claims()
+    };
+    assert_eq!(verified(&key().sign_access_token(&claims)), claims);
+    for act in [
+        "null",
+        "1",
+        "\"admin-1\"",
+        "{}",
+        "{\"sub\":\"\"}",
+        "{\"sub\":7}",
+        "[]",
+    ] {
+        let payload = forge::claims().with("act", act);
+        let token = forge::signed(forge::header().json(), payload.json());
+        assert_eq!(verified(&token).act, None, "{act}");
     }
 }
 
@@ -143,6 +166,7 @@ fn claims() -> AccessClaims {
         email: Some("a@example.com".to_owned()),
         email_verified: Some(true),
         role: Some("user".to_owned()),
+        act: None,
     }
 }
 

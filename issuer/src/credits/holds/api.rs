@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::capture_hold::{self, Capture, CaptureHoldError};
+use super::holder::Holder;
 use super::model::{Hold, HoldId, HoldStatus};
 use super::place_hold::{self, PlaceHoldError, Reservation};
 use super::release_hold::{self, ReleaseHoldError};
@@ -18,7 +19,7 @@ use crate::credits::api::{
 use crate::credits::model::Credits;
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, Statuses};
 use crate::http::tags::Tag;
-use crate::http::{Body, Caller, IdempotencyKey, OptionalBody};
+use crate::http::{Body, Caller, IdempotencyKey, OptionalBody, UserOrService};
 
 /// Holds.
 #[derive(Debug)]
@@ -182,7 +183,7 @@ impl HoldsApi {
     #[oai(path = "/:id/capture", method = "post", operation_id = "captureHold")]
     async fn capture_hold(
         &self,
-        caller: Caller,
+        caller: UserOrService,
         /// The hold.
         id: Path<String>,
         /// 1 to 255 visible ASCII characters, chosen by the client; required here or in the body.
@@ -193,8 +194,8 @@ impl HoldsApi {
         let body = body.0.unwrap_or_default();
         let key = required_key(key, body.idempotency_key.clone())?;
         let (id, capture) = (hold_id(&id.0)?, body.check()?);
-        let captured =
-            capture_hold::capture_hold(&self.app, &caller.user_id, &id, capture, &key).await?;
+        let holder = self.holder(&caller, &id).await?;
+        let captured = capture_hold::capture_hold(&self.app, &holder, &id, capture, &key).await?;
         let answer = CaptureAnswer {
             hold: captured.hold.into(),
             transaction: captured.transaction.into(),
@@ -208,7 +209,7 @@ impl HoldsApi {
     #[oai(path = "/:id/release", method = "post", operation_id = "releaseHold")]
     async fn release_hold(
         &self,
-        caller: Caller,
+        caller: UserOrService,
         /// The hold.
         id: Path<String>,
         /// 1 to 255 visible ASCII characters, chosen by the client; required here or in the body.
@@ -218,11 +219,24 @@ impl HoldsApi {
     ) -> Result<Answered<HoldAnswer>, Refusal<Ending>> {
         let key = required_key(key, body.0.unwrap_or_default().idempotency_key)?;
         let id = hold_id(&id.0)?;
-        let released = release_hold::release_hold(&self.app, &caller.user_id, &id, &key).await?;
+        let holder = self.holder(&caller, &id).await?;
+        let released = release_hold::release_hold(&self.app, &holder, &id, &key).await?;
         let answer = HoldAnswer {
             hold: released.hold.into(),
         };
         Ok(Answered::Done(Json(answer), replayed(released.replayed)))
+    }
+}
+
+impl HoldsApi {
+    /// A hold that is not the service's business does not exist for it.
+    async fn holder(&self, caller: &UserOrService, id: &HoldId) -> Result<Holder, Problem> {
+        match caller {
+            UserOrService::User(caller) => Ok(Holder::user(&caller.user_id)),
+            UserOrService::Service(service) => Holder::service(&self.app, service, id)
+                .await?
+                .ok_or_else(|| Problem::new(ProblemCode::NotFound)),
+        }
     }
 }
 

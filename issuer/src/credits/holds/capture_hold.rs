@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde_json::json;
 
+use super::holder::Holder;
 use super::model::{Hold, HoldId};
 use super::store;
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
-use crate::credits::model::{Credits, Principal, RequestKey, Transaction};
+use crate::credits::model::{Credits, RequestKey, Transaction};
 use crate::db::DbError;
 
 /// How much of a hold is spent.
@@ -37,19 +38,27 @@ pub struct Captured {
 /// [`CaptureHoldError`].
 pub async fn capture_hold(
     app: &App,
-    user_id: &str,
+    holder: &Holder,
     hold_id: &HoldId,
     capture: Capture,
     idempotency_key: &str,
 ) -> Result<Captured, CaptureHoldError> {
     let key = RequestKey {
-        principal: Principal::user(user_id),
+        principal: holder.principal.clone(),
         key: Some(idempotency_key),
         fingerprint: capture.fingerprint(hold_id),
     };
     let mut connection = app.db.acquire().await?;
     let config = &app.config.credits;
-    let row = store::capture_hold(&mut connection, user_id, hold_id, capture, &key, config).await?;
+    let row = store::capture_hold(
+        &mut connection,
+        &holder.user_id,
+        hold_id,
+        capture,
+        &key,
+        config,
+    )
+    .await?;
     match row.outcome.as_str() {
         "done" => Ok(Captured {
             replayed: row.replayed,

@@ -8,6 +8,7 @@
 
 mod api;
 mod capture_hold;
+mod holder;
 mod model;
 mod place_hold;
 mod release_hold;

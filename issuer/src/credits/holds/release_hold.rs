@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use super::holder::Holder;
 use super::model::{Hold, HoldId};
 use super::store;
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
-use crate::credits::model::{Principal, RequestKey};
+use crate::credits::model::RequestKey;
 use crate::db::DbError;
 
 /// A hold that was released, now or when its key was used before.
@@ -24,19 +25,19 @@ pub struct Released {
 /// [`ReleaseHoldError`].
 pub async fn release_hold(
     app: &App,
-    user_id: &str,
+    holder: &Holder,
     hold_id: &HoldId,
     idempotency_key: &str,
 ) -> Result<Released, ReleaseHoldError> {
     let path = format!("/api/v1/credits/holds/{}/release", hold_id.as_str());
     let key = RequestKey {
-        principal: Principal::user(user_id),
+        principal: holder.principal.clone(),
         key: Some(idempotency_key),
         fingerprint: Fingerprint::of("release_hold", &path, &[]),
     };
     let mut connection = app.db.acquire().await?;
     let config = &app.config.credits;
-    let row = store::release_hold(&mut connection, user_id, hold_id, &key, config).await?;
+    let row = store::release_hold(&mut connection, &holder.user_id, hold_id, &key, config).await?;
     match row.outcome.as_str() {
         "done" => Ok(Released {
             replayed: row.replayed,

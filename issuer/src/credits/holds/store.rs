@@ -170,3 +170,19 @@ pub async fn release_hold(
     .await?;
     Ok(row)
 }
+
+/// Whose credits a hold has set aside, for a service of the hold's app.
+pub async fn find_hold_user(
+    connection: &mut PgConnection,
+    service_id: &str,
+    hold_id: &HoldId,
+) -> Result<Option<String>, DbError> {
+    let user_id = sqlx::query_scalar!(
+        "select credits.find_hold_user($1, $2)",
+        service_id,
+        hold_id.as_str()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(user_id)
+}

@@ -6,7 +6,7 @@ use super::assertion::{Used, spend};
 use super::ceremony::{self, Asked, Purpose};
 use super::relying_party::Assertion;
 use super::{PasskeyError, store};
-use crate::accounts::{self, User};
+use crate::accounts::User;
 use crate::app::App;
 use crate::http::RequestInfo;
 use crate::sessions::{self, NewSession, OpenSessionError, Tokens};

@@ -88,6 +88,7 @@ fn signed_by_a_stranger(app: &TestApp, ada: &Actor<'_>) -> String {
             email: None,
             email_verified: None,
             role: Some("admin".into()),
+            act: None,
         })
 }
 
