@@ -180,7 +180,10 @@ impl RegisterRequest {
 
 /// What is wrong with an address that is none.
 pub(super) fn bad_email() -> FieldError {
-    FieldError::new("email", "must be an e-mail address such as name@example.com")
+    FieldError::new(
+        "email",
+        "must be an e-mail address such as name@example.com",
+    )
 }
 
 /// What is wrong with a password that cannot be one.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::mailed;
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError, Verdict};
 use super::store::{self, Credentials};
-use super::mailed;
 use crate::app::App;
 use crate::db::{self, DbError};
 use crate::http::RequestInfo;

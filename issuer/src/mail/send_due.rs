@@ -29,7 +29,9 @@ async fn deliver(app: &App, mail: &DueMail) -> Result<(), DbError> {
     let outcome = judge(mail.attempt, &result);
     app.metrics
         .mails
-        .get_or_create(&OutcomeLabel { outcome: outcome.outcome })
+        .get_or_create(&OutcomeLabel {
+            outcome: outcome.outcome,
+        })
         .inc();
     if !is_expected(&result) {
         tracing::warn!(
@@ -74,7 +76,11 @@ fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {
             ("retry", Some(code.as_str()))
         }
     };
-    Outcome { outcome, code, retry_secs: backoff_secs(attempt) }
+    Outcome {
+        outcome,
+        code,
+        retry_secs: backoff_secs(attempt),
+    }
 }
 
 /// Delivered, or not to be delivered by anybody's choice.
@@ -94,7 +100,9 @@ fn is_hopeless(code: &str) -> bool {
 /// 5 s, 10 s, 20 s, … at most an hour: a server that is away for a minute costs a minute.
 fn backoff_secs(attempt: i32) -> i32 {
     let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(MAX_DOUBLINGS);
-    FIRST_PAUSE_SECS.saturating_mul(1 << doublings).min(MAX_PAUSE_SECS)
+    FIRST_PAUSE_SECS
+        .saturating_mul(1 << doublings)
+        .min(MAX_PAUSE_SECS)
 }
 
 async fn note_backlog(app: &App) -> Result<(), DbError> {

@@ -40,7 +40,14 @@ pub async fn request_mail(
     let mut connection = app.db.acquire().await?;
     let token_id = app.entropy.unique_id();
     let request = request.to_json();
-    store::request_mail(&mut connection, email, purpose.as_str(), &token_id, &request).await?;
+    store::request_mail(
+        &mut connection,
+        email,
+        purpose.as_str(),
+        &token_id,
+        &request,
+    )
+    .await?;
     Ok(())
 }
 
@@ -55,7 +62,9 @@ pub fn draw(app: &App, email: &Email) -> Result<(), AskingError> {
         .draw_for_account(Class::MailAccount, digest, app.clock.now());
     match decision.allowed {
         true => Ok(()),
-        false => Err(AskingError::RateLimited { retry_after_secs: decision.reset_secs }),
+        false => Err(AskingError::RateLimited {
+            retry_after_secs: decision.reset_secs,
+        }),
     }
 }
 

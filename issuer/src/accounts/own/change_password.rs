@@ -66,7 +66,9 @@ fn draw(app: &App, caller: &Caller) -> Result<(), ChangePasswordError> {
         .draw_for_account(Class::MailAccount, digest, app.clock.now());
     match decision.allowed {
         true => Ok(()),
-        false => Err(ChangePasswordError::RateLimited { retry_after_secs: decision.reset_secs }),
+        false => Err(ChangePasswordError::RateLimited {
+            retry_after_secs: decision.reset_secs,
+        }),
     }
 }
 
