@@ -101,9 +101,12 @@ fn parts<'a>(kind: &'static [u8], purpose: LinkPurpose, token_id: &'a str) -> [&
 
 fn code_under(key: &DerivedKey, token_id: &str) -> String {
     let tag = key.mac(&parts(CODE, LinkPurpose::VerifyEmail, token_id));
-    let [a, b, c, d, e, f, g, h, ..] = tag;
     // 2^64 is so much larger than 10^6 that no code is noticeably likelier than another.
-    let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % 1_000_000;
+    let number = tag
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = number % 1_000_000;
     format!("{number:06}")
 }
 

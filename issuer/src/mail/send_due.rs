@@ -30,7 +30,7 @@ async fn deliver(app: &App, mail: &DueMail) -> Result<(), DbError> {
     app.metrics
         .mails
         .get_or_create(&OutcomeLabel {
-            outcome: outcome.outcome,
+            outcome: outcome.verdict,
         })
         .inc();
     if !is_expected(&result) {
@@ -39,7 +39,7 @@ async fn deliver(app: &App, mail: &DueMail) -> Result<(), DbError> {
             template = mail.template,
             attempt = mail.attempt,
             code = outcome.code,
-            outcome = outcome.outcome,
+            outcome = outcome.verdict,
             "a mail was not sent"
         );
     }
@@ -65,7 +65,7 @@ async fn attempt(app: &App, mail: &DueMail) -> Result<(), SendError> {
 }
 
 fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {
-    let (outcome, code) = match result {
+    let (verdict, code) = match result {
         Ok(()) => ("delivered", None),
         Err(SendError::Off) => ("dead", Some("mail_off")),
         Err(SendError::Permanent(code)) if is_hopeless(code) || attempt >= MAX_PERMANENT_TRIES => {
@@ -77,7 +77,7 @@ fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {
         }
     };
     Outcome {
-        outcome,
+        verdict,
         code,
         retry_secs: backoff_secs(attempt),
     }
@@ -129,8 +129,8 @@ const MAX_DOUBLINGS: u32 = 10;
 mod tests {
     use super::*;
 
-    fn outcome(attempt: i32, result: Result<(), SendError>) -> &'static str {
-        judge(attempt, &result).outcome
+    fn outcome(attempt: i32, result: &Result<(), SendError>) -> &'static str {
+        judge(attempt, result).verdict
     }
 
     #[test]
@@ -145,20 +145,20 @@ mod tests {
     #[test]
     fn transient_refusals_are_tried_to_the_end_and_permanent_ones_three_times() {
         let transient = || Err(SendError::Transient("450".into()));
-        assert_eq!(outcome(1, transient()), "retry");
-        assert_eq!(outcome(MAX_TRIES - 1, transient()), "retry");
-        assert_eq!(outcome(MAX_TRIES, transient()), "dead");
+        assert_eq!(outcome(1, &transient()), "retry");
+        assert_eq!(outcome(MAX_TRIES - 1, &transient()), "retry");
+        assert_eq!(outcome(MAX_TRIES, &transient()), "dead");
         let permanent = || Err(SendError::Permanent("550".into()));
-        assert_eq!(outcome(2, permanent()), "retry");
-        assert_eq!(outcome(3, permanent()), "dead");
+        assert_eq!(outcome(2, &permanent()), "retry");
+        assert_eq!(outcome(3, &permanent()), "dead");
     }
 
     #[test]
     fn what_cannot_be_written_or_is_not_wanted_is_not_tried_again() {
         for code in ["obsolete", "template", "address"] {
-            assert_eq!(outcome(1, Err(SendError::Permanent(code.into()))), "dead");
+            assert_eq!(outcome(1, &Err(SendError::Permanent(code.into()))), "dead");
         }
-        assert_eq!(outcome(1, Err(SendError::Off)), "dead");
-        assert_eq!(outcome(1, Ok(())), "delivered");
+        assert_eq!(outcome(1, &Err(SendError::Off)), "dead");
+        assert_eq!(outcome(1, &Ok(())), "delivered");
     }
 }
