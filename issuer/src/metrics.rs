@@ -147,8 +147,16 @@ impl Metrics {
             "Idle connections",
             self.database_idle.clone(),
         );
-        to.register("mails", "Tries to send a mail by outcome", self.mails.clone());
-        to.register("mails_waiting", "Mail that waits", self.mails_waiting.clone());
+        to.register(
+            "mails",
+            "Tries to send a mail by outcome",
+            self.mails.clone(),
+        );
+        to.register(
+            "mails_waiting",
+            "Mail that waits",
+            self.mails_waiting.clone(),
+        );
         to.register(
             "mail_oldest_seconds",
             "Age of the oldest mail that waits",

@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Union};
 use time::OffsetDateTime;
 
 use super::login::{LoggedIn, LoginAttempt, LoginError};
-use super::model::{Email, Password, User};
+use super::model::{Email, Password, PasswordFault, User};
 use super::password::HashError;
 use super::register::{RegisterError, Registrant};
 use super::{load_me, login, register};
@@ -249,7 +249,10 @@ impl RegisterRequest {
 
 /// What is wrong with an address that is none.
 pub(super) fn bad_email() -> FieldError {
-    FieldError::new("email", "must be an e-mail address such as name@example.com")
+    FieldError::new(
+        "email",
+        "must be an e-mail address such as name@example.com",
+    )
 }
 
 /// What is wrong with a password that cannot be chosen.

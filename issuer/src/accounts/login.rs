@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
+use super::mailed;
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError, Verdict};
 use super::store::{self, Credentials};
-use super::mailed;
 use crate::app::App;
 use crate::db::{self, DbError};
 use crate::http::RequestInfo;

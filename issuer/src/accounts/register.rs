@@ -5,9 +5,9 @@ use std::fmt;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::mailed;
 use super::model::{Email, Password, User};
 use super::password::{Client, HashError};
-use super::mailed;
 use super::store::{self, NewUser};
 use crate::app::App;
 use crate::config::{CreditsConfig, Registration};
@@ -113,7 +113,10 @@ async fn insert_unproven(
         let at = mailed::note_repeated_registration(tx, new.email, token_id, request).await?;
         return Ok(at);
     };
-    let without_bonus = CreditsConfig { signup_bonus: 0, ..app.config.credits };
+    let without_bonus = CreditsConfig {
+        signup_bonus: 0,
+        ..app.config.credits
+    };
     credits::open_account(tx, new.id, &without_bonus, &[0; 32]).await?;
     mailed::request_first_mail(tx, new.id, token_id, request).await?;
     Ok(created_at)

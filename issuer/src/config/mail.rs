@@ -168,7 +168,10 @@ mod tests {
         for (text, expected) in [
             ("smtps://u:p@mail.example.com", Protection::Tls),
             ("smtps://mail.example.com:465", Protection::Tls),
-            ("smtp://u:p@mail.example.com:587?tls=required", Protection::StartTls),
+            (
+                "smtp://u:p@mail.example.com:587?tls=required",
+                Protection::StartTls,
+            ),
             ("smtp://127.0.0.1:1025", Protection::Loopback),
             ("smtp://localhost", Protection::Loopback),
         ] {

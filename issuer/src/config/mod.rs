@@ -232,10 +232,7 @@ mod tests {
 
     #[test]
     fn smtp_without_a_sender_is_refused() {
-        let found = bad(
-            Mode::Development,
-            &[("SMTP_URL", "smtp://127.0.0.1:1025")],
-        );
+        let found = bad(Mode::Development, &[("SMTP_URL", "smtp://127.0.0.1:1025")]);
         assert_eq!(found, ["MAIL_FROM"]);
     }
 

@@ -16,6 +16,7 @@
 mod api;
 mod canonical_json;
 mod fingerprint;
+mod grant_signup_bonus;
 mod holds;
 mod list_packages;
 mod list_purchases;
@@ -24,13 +25,12 @@ mod load_balance;
 mod metadata;
 mod model;
 mod open_account;
-mod grant_signup_bonus;
 mod reconcile;
 mod store;
 mod use_credits;
 
 pub use api::CreditsApi;
-pub use holds::HoldsApi;
 pub use grant_signup_bonus::grant_signup_bonus;
+pub use holds::HoldsApi;
 pub use open_account::open_account;
 pub use reconcile::{Incident, reconcile};

@@ -73,7 +73,11 @@ async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
             "revocations" => drop(timeout(pause, app.feed.woken()).await),
             _ => tokio::time::sleep(pause).await,
         }
-        let within = if name == "mail" { SEND_MAIL_WITHIN } else { JOB_WITHIN };
+        let within = if name == "mail" {
+            SEND_MAIL_WITHIN
+        } else {
+            JOB_WITHIN
+        };
         let result = timeout(within, work(&app)).await;
         let outcome = match result.unwrap_or_else(|_| Err("the database does not answer".into())) {
             Ok(()) => {

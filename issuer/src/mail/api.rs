@@ -23,7 +23,9 @@ pub fn mailbox_list(app: &Arc<App>) -> impl Endpoint<Output = Response> + use<> 
     let app = Arc::clone(app);
     make_sync(move |_| {
         let mails = app.mailer.mailbox().map(super::mailbox::Mailbox::list);
-        let list = List { mails: mails.unwrap_or_default() };
+        let list = List {
+            mails: mails.unwrap_or_default(),
+        };
         pages::render(StatusCode::OK, &list)
     })
 }

@@ -84,15 +84,34 @@ impl Writer<'_> {
             footer: common.footer,
         };
         let service = self.service;
-        let html = Html { content: &content, service }.render().ok()?;
-        let text = Text { content: &content, service }.render().ok()?;
-        Some(Written { subject: own.subject, text, html })
+        let html = Html {
+            content: &content,
+            service,
+        }
+        .render()
+        .ok()?;
+        let text = Text {
+            content: &content,
+            service,
+        }
+        .render()
+        .ok()?;
+        Some(Written {
+            subject: own.subject,
+            text,
+            html,
+        })
     }
 
     fn action(&self, label: &'static str, template: Template, mail: &DueMail) -> Option<Action> {
         let purpose = purpose(template)?;
         let secret = self.links.secret(purpose, mail.token_id.as_deref()?);
-        let url = format!("{}{}?token={}", self.base_url, purpose.page(), secret.expose());
+        let url = format!(
+            "{}{}?token={}",
+            self.base_url,
+            purpose.page(),
+            secret.expose()
+        );
         Some(Action { label, url })
     }
 
@@ -192,8 +211,14 @@ mod tests {
     fn write(template: Template, locale: &str, name: &str) -> Written {
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let links = MailLinks::new(vec![key]);
-        let writer = Writer { links: &links, base_url: "https://id.example.com", service: "Example" };
-        writer.write(template, &due(template, locale, name)).expect("written")
+        let writer = Writer {
+            links: &links,
+            base_url: "https://id.example.com",
+            service: "Example",
+        };
+        writer
+            .write(template, &due(template, locale, name))
+            .expect("written")
     }
 
     /// The words of an HTML mail without its markup.
@@ -207,7 +232,11 @@ mod tests {
             text.push(' ');
             rest = after.split_once('>').expect("a whole element").1;
         }
-        text.replace("&#38;", "&").replace("&#60;", "<").replace("&#62;", ">").replace("&#39;", "'").replace("&#34;", "\"")
+        text.replace("&#38;", "&")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#39;", "'")
+            .replace("&#34;", "\"")
     }
 
     #[test]
@@ -215,11 +244,26 @@ mod tests {
         for template in Template::ALL {
             for locale in ["en", "de"] {
                 let written = write(template, locale, "Ada");
-                let shown: String = visible(&written.html).split_whitespace().collect::<Vec<_>>().join(" ");
-                for line in written.text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "--") {
+                let shown: String = visible(&written.html)
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                for line in written
+                    .text
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.is_empty() && *line != "--")
+                {
                     let is_url = line.starts_with("https://");
-                    let said = if is_url { written.html.contains(line) } else { shown.contains(line.trim_end_matches(':')) };
-                    assert!(said, "{locale} {template:?}: {line:?} is not in the HTML: {shown}");
+                    let said = if is_url {
+                        written.html.contains(line)
+                    } else {
+                        shown.contains(line.trim_end_matches(':'))
+                    };
+                    assert!(
+                        said,
+                        "{locale} {template:?}: {line:?} is not in the HTML: {shown}"
+                    );
                 }
                 assert!(!written.subject.is_empty() && written.text.contains(written.subject));
             }
@@ -231,7 +275,9 @@ mod tests {
         let mut subjects = Vec::new();
         for template in Template::ALL {
             let (en, de) = (write(template, "en", "Ada"), write(template, "de", "Ada"));
-            assert!(en.html.contains("<html lang=\"en\">") && de.html.contains("<html lang=\"de\">"));
+            assert!(
+                en.html.contains("<html lang=\"en\">") && de.html.contains("<html lang=\"de\">")
+            );
             assert!(en.text.contains("Hello Ada,") && de.text.contains("Hallo Ada,"));
             subjects.extend([en.subject, de.subject]);
         }
@@ -242,17 +288,32 @@ mod tests {
 
     #[test]
     fn what_a_person_typed_is_never_markup() {
-        let written = write(Template::NewDevice, "en", "<script>alert(1)</script>\r\nBcc: x");
+        let written = write(
+            Template::NewDevice,
+            "en",
+            "<script>alert(1)</script>\r\nBcc: x",
+        );
         assert!(!written.html.contains("<script>") && !written.html.contains("<b>"));
-        assert!(written.html.contains("&#60;script&#62;"), "{}", written.html);
-        assert!(written.text.contains("Hello <script>alert(1)</script> Bcc: x,"));
+        assert!(
+            written.html.contains("&#60;script&#62;"),
+            "{}",
+            written.html
+        );
+        assert!(
+            written
+                .text
+                .contains("Hello <script>alert(1)</script> Bcc: x,")
+        );
     }
 
     #[test]
     fn a_name_cannot_put_a_link_of_its_own_into_our_mail() {
         for name in ["win.example/prize", "https://evil", "a@evil", "www.evil"] {
             let written = write(Template::VerifyEmail, "en", name);
-            assert!(!written.text.contains(name) && !written.html.contains(name), "{name}");
+            assert!(
+                !written.text.contains(name) && !written.html.contains(name),
+                "{name}"
+            );
             assert!(written.text.contains("Hello,"));
         }
     }
@@ -260,7 +321,10 @@ mod tests {
     #[test]
     fn the_link_stands_once_in_the_html_and_the_code_only_where_it_is_read() {
         let written = write(Template::VerifyEmail, "en", "Ada");
-        assert_eq!(written.html.matches("/account/verify-email?token=").count(), 1);
+        assert_eq!(
+            written.html.matches("/account/verify-email?token=").count(),
+            1
+        );
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let code = MailLinks::new(vec![key]).code(ID);
         assert!(written.html.contains(&format!(">{}</p>", code.expose())));
@@ -274,8 +338,15 @@ mod tests {
     fn a_mail_whose_link_is_missing_is_not_written() {
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let links = MailLinks::new(vec![key]);
-        let writer = Writer { links: &links, base_url: "https://id.example.com", service: "Example" };
-        let mail = DueMail { token_id: None, ..due(Template::ResetPassword, "en", "Ada") };
+        let writer = Writer {
+            links: &links,
+            base_url: "https://id.example.com",
+            service: "Example",
+        };
+        let mail = DueMail {
+            token_id: None,
+            ..due(Template::ResetPassword, "en", "Ada")
+        };
         assert!(writer.write(Template::ResetPassword, &mail).is_none());
     }
 }

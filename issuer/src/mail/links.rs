@@ -79,7 +79,9 @@ impl MailLinks {
 
     /// A name that is the same for each try to send one mail and says nothing else.
     pub fn message_name(&self, outbox_id: i64) -> String {
-        let tag = self.newest().mac(&[b"message-id\n", &outbox_id.to_be_bytes()]);
+        let tag = self
+            .newest()
+            .mac(&[b"message-id\n", &outbox_id.to_be_bytes()]);
         base64url(&tag[..16])
     }
 
@@ -89,14 +91,22 @@ impl MailLinks {
 }
 
 fn parts<'a>(kind: &'static [u8], purpose: LinkPurpose, token_id: &'a str) -> [&'a [u8]; 4] {
-    [kind, purpose.as_str().as_bytes(), b"\n", token_id.as_bytes()]
+    [
+        kind,
+        purpose.as_str().as_bytes(),
+        b"\n",
+        token_id.as_bytes(),
+    ]
 }
 
 fn code_under(key: &DerivedKey, token_id: &str) -> String {
     let tag = key.mac(&parts(CODE, LinkPurpose::VerifyEmail, token_id));
-    let [a, b, c, d, e, f, g, h, ..] = tag;
     // 2^64 is so much larger than 10^6 that no code is noticeably likelier than another.
-    let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % 1_000_000;
+    let number = tag
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = number % 1_000_000;
     format!("{number:06}")
 }
 
@@ -139,7 +149,11 @@ mod tests {
         let shortened = &secret[..secret.len() - 1];
         let padded = format!("{secret}=");
         for forged in [ID, "", "é", &other_id, shortened, &padded, &"é".repeat(40)] {
-            assert_eq!(ours.read(LinkPurpose::ResetPassword, forged), None, "{forged}");
+            assert_eq!(
+                ours.read(LinkPurpose::ResetPassword, forged),
+                None,
+                "{forged}"
+            );
         }
         assert_eq!(links(&[2]).read(LinkPurpose::ResetPassword, secret), None);
     }
@@ -148,7 +162,11 @@ mod tests {
     fn links_and_codes_survive_a_change_of_the_master_key() {
         let (before, after) = (links(&[1]), links(&[2, 1]));
         let secret = before.secret(LinkPurpose::ChangeEmail, ID);
-        assert!(after.read(LinkPurpose::ChangeEmail, secret.expose()).is_some());
+        assert!(
+            after
+                .read(LinkPurpose::ChangeEmail, secret.expose())
+                .is_some()
+        );
         assert!(after.is_code(ID, before.code(ID).expose()));
     }
 

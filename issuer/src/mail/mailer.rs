@@ -46,7 +46,10 @@ impl Mailer {
             (None, Mode::Production) => Way::Nowhere,
         };
         let from = config.mail.from.clone();
-        let service = from.name.clone().unwrap_or_else(|| from.email.domain().into());
+        let service = from
+            .name
+            .clone()
+            .unwrap_or_else(|| from.email.domain().into());
         Self { from, service, way }
     }
 
@@ -69,7 +72,12 @@ impl Mailer {
     }
 
     /// Sends a written mail; `name` is the same for each try.
-    pub(super) async fn send(&self, name: &str, mail: &DueMail, written: Written) -> Result<(), SendError> {
+    pub(super) async fn send(
+        &self,
+        name: &str,
+        mail: &DueMail,
+        written: Written,
+    ) -> Result<(), SendError> {
         match &self.way {
             Way::Nowhere => Err(SendError::Off),
             Way::Mailbox(mailbox) => {

@@ -25,6 +25,9 @@ pub fn message(from: &Mailbox, name: &str, mail: &DueMail, written: Written) -> 
         .date(SystemTime::from(mail.created_at))
         .message_id(Some(format!("<{name}@{domain}>")))
         .raw_header(automatic)
-        .multipart(MultiPart::alternative_plain_html(written.text, written.html))
+        .multipart(MultiPart::alternative_plain_html(
+            written.text,
+            written.html,
+        ))
         .ok()
 }

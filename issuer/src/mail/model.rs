@@ -95,7 +95,9 @@ impl Template {
 
     /// Reads what the outbox names.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|template| template.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|template| template.name() == name)
     }
 }
 

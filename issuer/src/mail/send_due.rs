@@ -29,7 +29,9 @@ async fn deliver(app: &App, mail: &DueMail) -> Result<(), DbError> {
     let outcome = judge(mail.attempt, &result);
     app.metrics
         .mails
-        .get_or_create(&OutcomeLabel { outcome: outcome.outcome })
+        .get_or_create(&OutcomeLabel {
+            outcome: outcome.verdict,
+        })
         .inc();
     if !is_expected(&result) {
         tracing::warn!(
@@ -37,7 +39,7 @@ async fn deliver(app: &App, mail: &DueMail) -> Result<(), DbError> {
             template = mail.template,
             attempt = mail.attempt,
             code = outcome.code,
-            outcome = outcome.outcome,
+            outcome = outcome.verdict,
             "a mail was not sent"
         );
     }
@@ -63,7 +65,7 @@ async fn attempt(app: &App, mail: &DueMail) -> Result<(), SendError> {
 }
 
 fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {
-    let (outcome, code) = match result {
+    let (verdict, code) = match result {
         Ok(()) => ("delivered", None),
         Err(SendError::Off) => ("dead", Some("mail_off")),
         Err(SendError::Permanent(code)) if is_hopeless(code) || attempt >= MAX_PERMANENT_TRIES => {
@@ -74,7 +76,11 @@ fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {
             ("retry", Some(code.as_str()))
         }
     };
-    Outcome { outcome, code, retry_secs: backoff_secs(attempt) }
+    Outcome {
+        verdict,
+        code,
+        retry_secs: backoff_secs(attempt),
+    }
 }
 
 /// Delivered, or not to be delivered by anybody's choice.
@@ -94,7 +100,9 @@ fn is_hopeless(code: &str) -> bool {
 /// 5 s, 10 s, 20 s, … at most an hour: a server that is away for a minute costs a minute.
 fn backoff_secs(attempt: i32) -> i32 {
     let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(MAX_DOUBLINGS);
-    FIRST_PAUSE_SECS.saturating_mul(1 << doublings).min(MAX_PAUSE_SECS)
+    FIRST_PAUSE_SECS
+        .saturating_mul(1 << doublings)
+        .min(MAX_PAUSE_SECS)
 }
 
 async fn note_backlog(app: &App) -> Result<(), DbError> {
@@ -121,8 +129,8 @@ const MAX_DOUBLINGS: u32 = 10;
 mod tests {
     use super::*;
 
-    fn outcome(attempt: i32, result: Result<(), SendError>) -> &'static str {
-        judge(attempt, &result).outcome
+    fn outcome(attempt: i32, result: &Result<(), SendError>) -> &'static str {
+        judge(attempt, result).verdict
     }
 
     #[test]
@@ -137,20 +145,20 @@ mod tests {
     #[test]
     fn transient_refusals_are_tried_to_the_end_and_permanent_ones_three_times() {
         let transient = || Err(SendError::Transient("450".into()));
-        assert_eq!(outcome(1, transient()), "retry");
-        assert_eq!(outcome(MAX_TRIES - 1, transient()), "retry");
-        assert_eq!(outcome(MAX_TRIES, transient()), "dead");
+        assert_eq!(outcome(1, &transient()), "retry");
+        assert_eq!(outcome(MAX_TRIES - 1, &transient()), "retry");
+        assert_eq!(outcome(MAX_TRIES, &transient()), "dead");
         let permanent = || Err(SendError::Permanent("550".into()));
-        assert_eq!(outcome(2, permanent()), "retry");
-        assert_eq!(outcome(3, permanent()), "dead");
+        assert_eq!(outcome(2, &permanent()), "retry");
+        assert_eq!(outcome(3, &permanent()), "dead");
     }
 
     #[test]
     fn what_cannot_be_written_or_is_not_wanted_is_not_tried_again() {
         for code in ["obsolete", "template", "address"] {
-            assert_eq!(outcome(1, Err(SendError::Permanent(code.into()))), "dead");
+            assert_eq!(outcome(1, &Err(SendError::Permanent(code.into()))), "dead");
         }
-        assert_eq!(outcome(1, Err(SendError::Off)), "dead");
-        assert_eq!(outcome(1, Ok(())), "delivered");
+        assert_eq!(outcome(1, &Err(SendError::Off)), "dead");
+        assert_eq!(outcome(1, &Ok(())), "delivered");
     }
 }

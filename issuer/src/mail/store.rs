@@ -8,7 +8,7 @@ use crate::db::DbError;
 /// What became of one try.
 pub struct Outcome<'a> {
     /// `delivered`, `retry` or `dead`.
-    pub outcome: &'static str,
+    pub verdict: &'static str,
     /// Why not, in one word.
     pub code: Option<&'a str>,
     /// When to try again.
@@ -47,7 +47,7 @@ pub async fn finish_mail(
         r#"select auth.finish_mail($1, $2, $3, $4, $5) as "finished!""#,
         mail.id,
         mail.attempt,
-        outcome.outcome,
+        outcome.verdict,
         outcome.code,
         outcome.retry_secs,
     )

@@ -84,129 +84,189 @@ fn german(template: Template) -> Words {
 }
 
 const VERIFY_EMAIL_EN: Words = Words {
-            subject: "Confirm your e-mail address",
-            heading: "Confirm your e-mail address",
-            paragraphs: &["Somebody, hopefully you, registered an account with this address. Confirm that it is yours and you can sign in."],
-            action: Some("Confirm address"),
-            closing: &["The link and the code work for 24 hours.", "If it was not you, do not confirm: without it nobody can sign in."],
-        };
+    subject: "Confirm your e-mail address",
+    heading: "Confirm your e-mail address",
+    paragraphs: &[
+        "Somebody, hopefully you, registered an account with this address. Confirm that it is yours and you can sign in.",
+    ],
+    action: Some("Confirm address"),
+    closing: &[
+        "The link and the code work for 24 hours.",
+        "If it was not you, do not confirm: without it nobody can sign in.",
+    ],
+};
 
 const ALREADY_REGISTERED_EN: Words = Words {
-            subject: "You already have an account",
-            heading: "You already have an account",
-            paragraphs: &["Somebody, perhaps you, tried to use this address for another account. Nothing has been changed.", "If it was you: sign in as before. If you forgot your password, ask for a new one on the sign-in page."],
-            action: None,
-            closing: &["If it was not you, there is nothing to do."],
-        };
+    subject: "You already have an account",
+    heading: "You already have an account",
+    paragraphs: &[
+        "Somebody, perhaps you, tried to use this address for another account. Nothing has been changed.",
+        "If it was you: sign in as before. If you forgot your password, ask for a new one on the sign-in page.",
+    ],
+    action: None,
+    closing: &["If it was not you, there is nothing to do."],
+};
 
 const RESET_PASSWORD_EN: Words = Words {
-            subject: "Choose a new password",
-            heading: "Choose a new password",
-            paragraphs: &["Somebody, hopefully you, asked for a new password for the account with this address, or registered the address once more."],
-            action: Some("Choose password"),
-            closing: &["The link works once and for one hour. Afterwards every device has to sign in again.", "If it was not you, there is nothing to do: your password stays as it is."],
-        };
+    subject: "Choose a new password",
+    heading: "Choose a new password",
+    paragraphs: &[
+        "Somebody, hopefully you, asked for a new password for the account with this address, or registered the address once more.",
+    ],
+    action: Some("Choose password"),
+    closing: &[
+        "The link works once and for one hour. Afterwards every device has to sign in again.",
+        "If it was not you, there is nothing to do: your password stays as it is.",
+    ],
+};
 
 const PASSWORD_CHANGED_EN: Words = Words {
-            subject: "Your password was changed",
-            heading: "Your password was changed",
-            paragraphs: &["The password of your account has just been changed. Other devices have been signed out."],
-            action: None,
-            closing: &["If it was not you, ask for a new password on the sign-in page now and write to the support of this service."],
-        };
+    subject: "Your password was changed",
+    heading: "Your password was changed",
+    paragraphs: &[
+        "The password of your account has just been changed. Other devices have been signed out.",
+    ],
+    action: None,
+    closing: &[
+        "If it was not you, ask for a new password on the sign-in page now and write to the support of this service.",
+    ],
+};
 
 const CHANGE_EMAIL_EN: Words = Words {
-            subject: "Confirm your new e-mail address",
-            heading: "Confirm your new e-mail address",
-            paragraphs: &["You asked to use this address for your account from now on."],
-            action: Some("Use this address"),
-            closing: &["The link works once and for one hour. Until then the old address stays.", "If it was not you, do not confirm."],
-        };
+    subject: "Confirm your new e-mail address",
+    heading: "Confirm your new e-mail address",
+    paragraphs: &["You asked to use this address for your account from now on."],
+    action: Some("Use this address"),
+    closing: &[
+        "The link works once and for one hour. Until then the old address stays.",
+        "If it was not you, do not confirm.",
+    ],
+};
 
 const EMAIL_CHANGED_EN: Words = Words {
-            subject: "Your e-mail address was changed",
-            heading: "Your e-mail address was changed",
-            paragraphs: &["Another address has taken the place of this one in your account. From now on you sign in with it."],
-            action: None,
-            closing: &["If it was not you, write to the support of this service now."],
-        };
+    subject: "Your e-mail address was changed",
+    heading: "Your e-mail address was changed",
+    paragraphs: &[
+        "Another address has taken the place of this one in your account. From now on you sign in with it.",
+    ],
+    action: None,
+    closing: &["If it was not you, write to the support of this service now."],
+};
 
 const NEW_DEVICE_EN: Words = Words {
-            subject: "New sign-in to your account",
-            heading: "New sign-in to your account",
-            paragraphs: &["Somebody, hopefully you, signed in from a device that has not been used with your account before."],
-            action: None,
-            closing: &["If it was you, there is nothing to do. If it was not, change your password: it signs out every other device."],
-        };
+    subject: "New sign-in to your account",
+    heading: "New sign-in to your account",
+    paragraphs: &[
+        "Somebody, hopefully you, signed in from a device that has not been used with your account before.",
+    ],
+    action: None,
+    closing: &[
+        "If it was you, there is nothing to do. If it was not, change your password: it signs out every other device.",
+    ],
+};
 
 const REFRESH_TOKEN_REUSED_EN: Words = Words {
-            subject: "We signed a device out of your account",
-            heading: "We signed a device out of your account",
-            paragraphs: &["A sign-in was used in two places at once. That happens when somebody has copied it, so we have ended it."],
-            action: None,
-            closing: &["Sign in again on this device. If you use the same password elsewhere or think that somebody else has access to the device, change your password."],
-        };
+    subject: "We signed a device out of your account",
+    heading: "We signed a device out of your account",
+    paragraphs: &[
+        "A sign-in was used in two places at once. That happens when somebody has copied it, so we have ended it.",
+    ],
+    action: None,
+    closing: &[
+        "Sign in again on this device. If you use the same password elsewhere or think that somebody else has access to the device, change your password.",
+    ],
+};
 
 const VERIFY_EMAIL_DE: Words = Words {
-            subject: "Bestätige deine E-Mail-Adresse",
-            heading: "Bestätige deine E-Mail-Adresse",
-            paragraphs: &["Jemand, hoffentlich du, hat mit dieser Adresse ein Konto angelegt. Bestätige, dass sie dir gehört, und du kannst dich anmelden."],
-            action: Some("Adresse bestätigen"),
-            closing: &["Link und Code gelten 24 Stunden.", "Wenn du es nicht warst, bestätige nicht: Dann kann sich niemand anmelden."],
-        };
+    subject: "Bestätige deine E-Mail-Adresse",
+    heading: "Bestätige deine E-Mail-Adresse",
+    paragraphs: &[
+        "Jemand, hoffentlich du, hat mit dieser Adresse ein Konto angelegt. Bestätige, dass sie dir gehört, und du kannst dich anmelden.",
+    ],
+    action: Some("Adresse bestätigen"),
+    closing: &[
+        "Link und Code gelten 24 Stunden.",
+        "Wenn du es nicht warst, bestätige nicht: Dann kann sich niemand anmelden.",
+    ],
+};
 
 const ALREADY_REGISTERED_DE: Words = Words {
-            subject: "Du hast bereits ein Konto",
-            heading: "Du hast bereits ein Konto",
-            paragraphs: &["Jemand, vielleicht du, wollte diese Adresse für ein weiteres Konto verwenden. Es wurde nichts geändert.", "Wenn du es warst: Melde dich an wie bisher. Hast du dein Passwort vergessen, fordere auf der Anmeldeseite ein neues an."],
-            action: None,
-            closing: &["Wenn du es nicht warst, musst du nichts tun."],
-        };
+    subject: "Du hast bereits ein Konto",
+    heading: "Du hast bereits ein Konto",
+    paragraphs: &[
+        "Jemand, vielleicht du, wollte diese Adresse für ein weiteres Konto verwenden. Es wurde nichts geändert.",
+        "Wenn du es warst: Melde dich an wie bisher. Hast du dein Passwort vergessen, fordere auf der Anmeldeseite ein neues an.",
+    ],
+    action: None,
+    closing: &["Wenn du es nicht warst, musst du nichts tun."],
+};
 
 const RESET_PASSWORD_DE: Words = Words {
-            subject: "Wähle ein neues Passwort",
-            heading: "Wähle ein neues Passwort",
-            paragraphs: &["Jemand, hoffentlich du, hat für das Konto mit dieser Adresse ein neues Passwort angefordert oder die Adresse noch einmal registriert."],
-            action: Some("Passwort wählen"),
-            closing: &["Der Link gilt einmal und eine Stunde lang. Danach muss sich jedes Gerät neu anmelden.", "Wenn du es nicht warst, musst du nichts tun: Dein Passwort bleibt, wie es ist."],
-        };
+    subject: "Wähle ein neues Passwort",
+    heading: "Wähle ein neues Passwort",
+    paragraphs: &[
+        "Jemand, hoffentlich du, hat für das Konto mit dieser Adresse ein neues Passwort angefordert oder die Adresse noch einmal registriert.",
+    ],
+    action: Some("Passwort wählen"),
+    closing: &[
+        "Der Link gilt einmal und eine Stunde lang. Danach muss sich jedes Gerät neu anmelden.",
+        "Wenn du es nicht warst, musst du nichts tun: Dein Passwort bleibt, wie es ist.",
+    ],
+};
 
 const PASSWORD_CHANGED_DE: Words = Words {
-            subject: "Dein Passwort wurde geändert",
-            heading: "Dein Passwort wurde geändert",
-            paragraphs: &["Das Passwort deines Kontos wurde soeben geändert. Andere Geräte wurden abgemeldet."],
-            action: None,
-            closing: &["Wenn du es nicht warst, fordere auf der Anmeldeseite sofort ein neues Passwort an und schreibe dem Support dieses Dienstes."],
-        };
+    subject: "Dein Passwort wurde geändert",
+    heading: "Dein Passwort wurde geändert",
+    paragraphs: &[
+        "Das Passwort deines Kontos wurde soeben geändert. Andere Geräte wurden abgemeldet.",
+    ],
+    action: None,
+    closing: &[
+        "Wenn du es nicht warst, fordere auf der Anmeldeseite sofort ein neues Passwort an und schreibe dem Support dieses Dienstes.",
+    ],
+};
 
 const CHANGE_EMAIL_DE: Words = Words {
-            subject: "Bestätige deine neue E-Mail-Adresse",
-            heading: "Bestätige deine neue E-Mail-Adresse",
-            paragraphs: &["Du möchtest dein Konto künftig mit dieser Adresse verwenden."],
-            action: Some("Diese Adresse verwenden"),
-            closing: &["Der Link gilt einmal und eine Stunde lang. Bis dahin bleibt die alte Adresse.", "Wenn du es nicht warst, bestätige nicht."],
-        };
+    subject: "Bestätige deine neue E-Mail-Adresse",
+    heading: "Bestätige deine neue E-Mail-Adresse",
+    paragraphs: &["Du möchtest dein Konto künftig mit dieser Adresse verwenden."],
+    action: Some("Diese Adresse verwenden"),
+    closing: &[
+        "Der Link gilt einmal und eine Stunde lang. Bis dahin bleibt die alte Adresse.",
+        "Wenn du es nicht warst, bestätige nicht.",
+    ],
+};
 
 const EMAIL_CHANGED_DE: Words = Words {
-            subject: "Deine E-Mail-Adresse wurde geändert",
-            heading: "Deine E-Mail-Adresse wurde geändert",
-            paragraphs: &["In deinem Konto ist eine andere Adresse an die Stelle dieser getreten. Ab jetzt meldest du dich mit ihr an."],
-            action: None,
-            closing: &["Wenn du es nicht warst, schreibe sofort dem Support dieses Dienstes."],
-        };
+    subject: "Deine E-Mail-Adresse wurde geändert",
+    heading: "Deine E-Mail-Adresse wurde geändert",
+    paragraphs: &[
+        "In deinem Konto ist eine andere Adresse an die Stelle dieser getreten. Ab jetzt meldest du dich mit ihr an.",
+    ],
+    action: None,
+    closing: &["Wenn du es nicht warst, schreibe sofort dem Support dieses Dienstes."],
+};
 
 const NEW_DEVICE_DE: Words = Words {
-            subject: "Neue Anmeldung in deinem Konto",
-            heading: "Neue Anmeldung in deinem Konto",
-            paragraphs: &["Jemand, hoffentlich du, hat sich von einem Gerät angemeldet, das bisher nicht mit deinem Konto verwendet wurde."],
-            action: None,
-            closing: &["Wenn du es warst, musst du nichts tun. Wenn nicht, ändere dein Passwort: Das meldet alle anderen Geräte ab."],
-        };
+    subject: "Neue Anmeldung in deinem Konto",
+    heading: "Neue Anmeldung in deinem Konto",
+    paragraphs: &[
+        "Jemand, hoffentlich du, hat sich von einem Gerät angemeldet, das bisher nicht mit deinem Konto verwendet wurde.",
+    ],
+    action: None,
+    closing: &[
+        "Wenn du es warst, musst du nichts tun. Wenn nicht, ändere dein Passwort: Das meldet alle anderen Geräte ab.",
+    ],
+};
 
 const REFRESH_TOKEN_REUSED_DE: Words = Words {
-            subject: "Wir haben ein Gerät abgemeldet",
-            heading: "Wir haben ein Gerät abgemeldet",
-            paragraphs: &["Eine Anmeldung wurde an zwei Stellen zugleich benutzt. Das geschieht, wenn jemand sie kopiert hat, deshalb haben wir sie beendet."],
-            action: None,
-            closing: &["Melde dich auf diesem Gerät neu an. Wenn du dasselbe Passwort anderswo benutzt oder glaubst, dass jemand anderes Zugriff auf das Gerät hat, ändere dein Passwort."],
-        };
+    subject: "Wir haben ein Gerät abgemeldet",
+    heading: "Wir haben ein Gerät abgemeldet",
+    paragraphs: &[
+        "Eine Anmeldung wurde an zwei Stellen zugleich benutzt. Das geschieht, wenn jemand sie kopiert hat, deshalb haben wir sie beendet.",
+    ],
+    action: None,
+    closing: &[
+        "Melde dich auf diesem Gerät neu an. Wenn du dasselbe Passwort anderswo benutzt oder glaubst, dass jemand anderes Zugriff auf das Gerät hat, ändere dein Passwort.",
+    ],
+};

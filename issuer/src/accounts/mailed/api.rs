@@ -101,7 +101,11 @@ impl MailedApi {
     }
 
     /// Ask for the verification mail again
-    #[oai(path = "/resend-verification", method = "post", operation_id = "resendVerification")]
+    #[oai(
+        path = "/resend-verification",
+        method = "post",
+        operation_id = "resendVerification"
+    )]
     async fn resend_verification(
         &self,
         request: RequestInfo,
@@ -113,7 +117,11 @@ impl MailedApi {
     }
 
     /// Ask for a link to choose a password
-    #[oai(path = "/forgot-password", method = "post", operation_id = "forgotPassword")]
+    #[oai(
+        path = "/forgot-password",
+        method = "post",
+        operation_id = "forgotPassword"
+    )]
     async fn forgot_password(
         &self,
         request: RequestInfo,
@@ -125,7 +133,11 @@ impl MailedApi {
     }
 
     /// Choose a password by link
-    #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
+    #[oai(
+        path = "/reset-password",
+        method = "post",
+        operation_id = "resetPassword"
+    )]
     async fn reset_password(
         &self,
         request: RequestInfo,
@@ -138,7 +150,11 @@ impl MailedApi {
     }
 
     /// Move to a new address by link
-    #[oai(path = "/confirm-email-change", method = "post", operation_id = "confirmEmailChange")]
+    #[oai(
+        path = "/confirm-email-change",
+        method = "post",
+        operation_id = "confirmEmailChange"
+    )]
     async fn confirm_email_change(
         &self,
         request: RequestInfo,

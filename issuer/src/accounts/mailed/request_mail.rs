@@ -40,7 +40,14 @@ pub async fn request_mail(
     let mut connection = app.db.acquire().await?;
     let token_id = app.entropy.unique_id();
     let request = request.to_json();
-    store::request_mail(&mut connection, email, purpose.as_str(), &token_id, &request).await?;
+    store::request_mail(
+        &mut connection,
+        email,
+        purpose.as_str(),
+        &token_id,
+        &request,
+    )
+    .await?;
     Ok(())
 }
 
@@ -56,7 +63,9 @@ pub async fn draw(app: &App, email: &Email) -> Result<(), AskingError> {
         .await;
     match decision.allowed {
         true => Ok(()),
-        false => Err(AskingError::RateLimited { retry_after_secs: decision.reset_secs }),
+        false => Err(AskingError::RateLimited {
+            retry_after_secs: decision.reset_secs,
+        }),
     }
 }
 

@@ -94,13 +94,10 @@ pub async fn try_mail_code(
     email: &Email,
     request: &Value,
 ) -> Result<Option<String>, DbError> {
-    let token_id = sqlx::query_scalar!(
-        "select auth.try_mail_code($1, $2)",
-        email.as_str(),
-        request
-    )
-    .fetch_one(connection)
-    .await?;
+    let token_id =
+        sqlx::query_scalar!("select auth.try_mail_code($1, $2)", email.as_str(), request)
+            .fetch_one(connection)
+            .await?;
     Ok(token_id)
 }
 

@@ -95,7 +95,11 @@ impl OwnApi {
     /// Change the password
     ///
     /// Needs a sign-in within ten minutes. The other sessions end.
-    #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
+    #[oai(
+        path = "/change-password",
+        method = "post",
+        operation_id = "changePassword"
+    )]
     async fn change_password(
         &self,
         caller: Caller,
@@ -117,8 +121,8 @@ impl OwnApi {
         request: RequestInfo,
         body: Body<ChangeEmailRequest>,
     ) -> Result<Accepted, Refusal<Sensitive>> {
-        let email = Email::parse(&body.0.email)
-            .ok_or_else(|| Problem::validation(vec![bad_email()]))?;
+        let email =
+            Email::parse(&body.0.email).ok_or_else(|| Problem::validation(vec![bad_email()]))?;
         change_email(&self.app, &caller, &email, &request).await?;
         Ok(Accepted::Accepted(Done::answer()))
     }
@@ -151,7 +155,10 @@ impl ProfileRequest {
             LocaleView::En => mail::Locale::En,
             LocaleView::De => mail::Locale::De,
         });
-        Changes { name: self.name, locale }
+        Changes {
+            name: self.name,
+            locale,
+        }
     }
 }
 

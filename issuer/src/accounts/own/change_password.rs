@@ -67,7 +67,9 @@ async fn draw(app: &App, caller: &Caller) -> Result<(), ChangePasswordError> {
         .await;
     match decision.allowed {
         true => Ok(()),
-        false => Err(ChangePasswordError::RateLimited { retry_after_secs: decision.reset_secs }),
+        false => Err(ChangePasswordError::RateLimited {
+            retry_after_secs: decision.reset_secs,
+        }),
     }
 }
 

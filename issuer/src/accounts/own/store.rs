@@ -7,6 +7,7 @@ use super::update_profile::Changes;
 use crate::accounts::{Email, User};
 use crate::db::DbError;
 use crate::http::Caller;
+use crate::mail::Locale;
 
 /// What the present password is checked against.
 pub struct OwnPassword {
@@ -36,7 +37,7 @@ pub async fn update_profile(
         caller.user_id,
         caller.session_id,
         changes.name,
-        changes.locale.map(|locale| locale.as_str()),
+        changes.locale.map(Locale::as_str),
         request,
     )
     .fetch_optional(connection)

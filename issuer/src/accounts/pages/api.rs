@@ -24,8 +24,14 @@ pub fn pages(app: &Arc<App>, route: Route) -> Route {
         LinkPurpose::ChangeEmail,
     ];
     purposes.into_iter().fold(route, |route, purpose| {
-        let show = Show { app: Arc::clone(app), purpose };
-        let submit = Submit { app: Arc::clone(app), purpose };
+        let show = Show {
+            app: Arc::clone(app),
+            purpose,
+        };
+        let submit = Submit {
+            app: Arc::clone(app),
+            purpose,
+        };
         route.at(purpose.page(), poem::get(show).post(submit))
     })
 }
@@ -61,7 +67,14 @@ impl Endpoint for Show {
         let token = member(query.as_bytes(), "token");
         let locale = Locale::from_request_without_body(&request).await?;
         let words = words::asking(self.purpose, locale);
-        Ok(ask(&self.app, self.purpose, locale, &token, words, StatusCode::OK))
+        Ok(ask(
+            &self.app,
+            self.purpose,
+            locale,
+            &token,
+            words,
+            StatusCode::OK,
+        ))
     }
 }
 
@@ -154,7 +167,11 @@ fn ask(
 fn member(form: &[u8], name: &str) -> String {
     let mut members = form_urlencoded::parse(form);
     let value = members.find(|(key, _)| key == name).map(|(_, value)| value);
-    value.unwrap_or_default().chars().take(MAX_MEMBER_CHARS).collect()
+    value
+        .unwrap_or_default()
+        .chars()
+        .take(MAX_MEMBER_CHARS)
+        .collect()
 }
 
 const BUSY: (StatusCode, Ending) = (StatusCode::SERVICE_UNAVAILABLE, Ending::Busy);

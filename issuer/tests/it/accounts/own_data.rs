@@ -9,18 +9,26 @@ const ME: &str = "/api/v1/auth/me";
 
 async fn patch(who: &Actor<'_>, body: Value) -> Answer {
     let headers = [("content-type", "application/json")];
-    who.call(Method::PATCH, ME, &headers, Some(body.to_string())).await
+    who.call(Method::PATCH, ME, &headers, Some(body.to_string()))
+        .await
 }
 
 #[tokio::test]
 async fn name_and_language_change_and_the_rest_stays() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
-    let answer = patch(&ada, json!({"name": "Ada", "locale": "de"})).await.expect(200);
+    let answer = patch(&ada, json!({"name": "Ada", "locale": "de"}))
+        .await
+        .expect(200);
     assert_eq!(answer.body["user"]["name"], "Ada");
     let answer = patch(&ada, json!({})).await.expect(200);
     assert_eq!(answer.body["user"]["name"], "Ada");
-    assert_eq!(app.db.value::<String>("select locale from auth.users").await, "de");
+    assert_eq!(
+        app.db
+            .value::<String>("select locale from auth.users")
+            .await,
+        "de"
+    );
 }
 
 #[tokio::test]
@@ -37,10 +45,16 @@ async fn a_profile_refuses_what_is_not_its_own() {
     for (body, fields) in cases {
         patch(&ada, body).await.expect_invalid(fields);
     }
-    patch(&ada, json!({"locale": "tlh"})).await.expect_problem(422, "validation_failed");
-    patch(&app.anon(), json!({})).await.expect_problem(401, "missing_token");
+    patch(&ada, json!({"locale": "tlh"}))
+        .await
+        .expect_problem(422, "validation_failed");
+    patch(&app.anon(), json!({}))
+        .await
+        .expect_problem(401, "missing_token");
     ada.post("/api/v1/auth/logout", json!({})).await.expect(200);
-    patch(&ada, json!({"name": "Ada"})).await.expect_problem(401, "session_revoked");
+    patch(&ada, json!({"name": "Ada"}))
+        .await
+        .expect_problem(401, "session_revoked");
 }
 
 #[tokio::test]
@@ -61,9 +75,14 @@ async fn an_export_holds_what_is_ones_own_and_nothing_else() {
     assert_eq!(kinds, ["login", "registered"]);
     assert!(!export.text.contains(&bob.id) && !export.text.contains("bob@"));
     assert!(!export.text.contains("argon2") && !export.text.contains("nonce"));
-    app.anon().get("/api/v1/auth/export").await.expect_problem(401, "missing_token");
+    app.anon()
+        .get("/api/v1/auth/export")
+        .await
+        .expect_problem(401, "missing_token");
     ada.post("/api/v1/auth/logout", json!({})).await.expect(200);
-    ada.get("/api/v1/auth/export").await.expect_problem(401, "session_revoked");
+    ada.get("/api/v1/auth/export")
+        .await
+        .expect_problem(401, "session_revoked");
 }
 
 #[tokio::test]
@@ -74,10 +93,16 @@ async fn a_deleted_account_is_over_at_once() {
     ada.delete(ME).await.expect(204);
     for session in [&ada, &other] {
         session.get(ME).await.expect_problem(401, "session_revoked");
-        session.refresh(&session.refresh_token).await.expect_problem(401, "session_revoked");
+        session
+            .refresh(&session.refresh_token)
+            .await
+            .expect_problem(401, "session_revoked");
     }
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
-    app.anon().post("/api/v1/auth/login", body).await.expect_problem(401, "invalid_credentials");
+    app.anon()
+        .post("/api/v1/auth/login", body)
+        .await
+        .expect_problem(401, "invalid_credentials");
     ada.delete(ME).await.expect_problem(401, "session_revoked");
 }
 
@@ -85,9 +110,14 @@ async fn a_deleted_account_is_over_at_once() {
 async fn deleting_needs_a_recent_sign_in() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
-    app.anon().delete(ME).await.expect_problem(401, "missing_token");
+    app.anon()
+        .delete(ME)
+        .await
+        .expect_problem(401, "missing_token");
     app.advance(Duration::minutes(10)).await;
-    ada.delete(ME).await.expect_problem(403, "reauthentication_required");
+    ada.delete(ME)
+        .await
+        .expect_problem(403, "reauthentication_required");
     ada.get(ME).await.expect(200);
 }
 
@@ -96,23 +126,37 @@ async fn personal_data_goes_after_thirty_days_and_the_ledger_stays() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
     app.user("bob").await;
-    patch(&ada, json!({"name": "Ada Example"})).await.expect(200);
+    patch(&ada, json!({"name": "Ada Example"}))
+        .await
+        .expect(200);
     ada.delete(ME).await.expect(204);
     let personal = "select string_agg(t::text, '') from (select u::text from auth.users u \
         union all select s::text from auth.sessions s where s.user_id <> (select id from auth.users where email = 'bob@example.com') \
         union all select d::text from auth.security_event_details d where d.user_id <> (select id from auth.users where email = 'bob@example.com')) t";
-    app.advance(Duration::days(30) - Duration::milliseconds(1)).await;
+    app.advance(Duration::days(30) - Duration::milliseconds(1))
+        .await;
     issuer::accounts::erase_due(&app.app).await.expect("done");
-    assert!(app.db.value::<String>(personal).await.contains("ada@example.com"));
+    assert!(
+        app.db
+            .value::<String>(personal)
+            .await
+            .contains("ada@example.com")
+    );
     app.advance(Duration::milliseconds(1)).await;
     issuer::accounts::erase_due(&app.app).await.expect("done");
     let left: String = app.db.value(personal).await;
-    assert!(!left.contains("ada@") && !left.contains("Ada Example"), "{left}");
+    assert!(
+        !left.contains("ada@") && !left.contains("Ada Example"),
+        "{left}"
+    );
     assert!(!left.contains(crate::support::app::HOME), "{left}");
     assert!(left.contains("bob@example.com"), "nobody else is touched");
     let entries: i64 = app.db.value("select count(*) from credits.entries").await;
     assert_eq!(entries, 2, "both bonuses are in the ledger");
-    let events: i64 = app.db.value("select count(*) from auth.security_events where kind = 'account_deleted'").await;
+    let events: i64 = app
+        .db
+        .value("select count(*) from auth.security_events where kind = 'account_deleted'")
+        .await;
     assert_eq!(events, 1);
 }
 

@@ -23,11 +23,20 @@ async fn a_reset_sets_the_password_ends_every_session_and_tells_the_owner() {
     let ada = app.user("ada").await;
     let token = app.reset_link("ada").await;
     reset(&app, &token, NEW).await.expect(200);
-    ada.get("/api/v1/auth/me").await.expect_problem(401, "session_revoked");
-    ada.refresh(&ada.refresh_token).await.expect_problem(401, "session_revoked");
-    login(&app, PASSWORD).await.expect_problem(401, "invalid_credentials");
+    ada.get("/api/v1/auth/me")
+        .await
+        .expect_problem(401, "session_revoked");
+    ada.refresh(&ada.refresh_token)
+        .await
+        .expect_problem(401, "session_revoked");
+    login(&app, PASSWORD)
+        .await
+        .expect_problem(401, "invalid_credentials");
     login(&app, NEW).await.expect(200);
-    assert_eq!(app.one().await.header("Subject"), "Your password was changed");
+    assert_eq!(
+        app.one().await.header("Subject"),
+        "Your password was changed"
+    );
 }
 
 #[tokio::test]
@@ -36,7 +45,9 @@ async fn a_reset_link_works_once() {
     app.user("ada").await;
     let token = app.reset_link("ada").await;
     reset(&app, &token, NEW).await.expect(200);
-    reset(&app, &token, PASSWORD).await.expect_problem(401, "invalid_credentials");
+    reset(&app, &token, PASSWORD)
+        .await
+        .expect_problem(401, "invalid_credentials");
     login(&app, NEW).await.expect(200);
 }
 
@@ -45,12 +56,15 @@ async fn a_reset_link_works_until_the_last_instant_of_an_hour() {
     let app = MailApp::start().await;
     app.user("ada").await;
     let token = app.reset_link("ada").await;
-    app.advance(Duration::hours(1) - Duration::milliseconds(1)).await;
+    app.advance(Duration::hours(1) - Duration::milliseconds(1))
+        .await;
     reset(&app, &token, NEW).await.expect(200);
     app.deliver().await;
     let late = app.reset_link("ada").await;
     app.advance(Duration::hours(1)).await;
-    reset(&app, &late, PASSWORD).await.expect_problem(401, "invalid_credentials");
+    reset(&app, &late, PASSWORD)
+        .await
+        .expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -61,7 +75,9 @@ async fn an_older_reset_link_is_void_once_the_password_has_changed() {
     app.advance(Duration::minutes(2)).await;
     let second = app.reset_link("ada").await;
     reset(&app, &second, NEW).await.expect(200);
-    reset(&app, &first, PASSWORD).await.expect_problem(401, "invalid_credentials");
+    reset(&app, &first, PASSWORD)
+        .await
+        .expect_problem(401, "invalid_credentials");
     login(&app, NEW).await.expect(200);
 }
 
@@ -72,7 +88,9 @@ async fn a_forged_link_is_refused_and_hashes_nothing() {
     let token = app.reset_link("ada").await;
     let forged = format!("{}{}", &token[..22], "A".repeat(43));
     for bad in [forged.as_str(), &token[1..], "x"] {
-        reset(&app, bad, NEW).await.expect_problem(401, "invalid_credentials");
+        reset(&app, bad, NEW)
+            .await
+            .expect_problem(401, "invalid_credentials");
     }
     login(&app, PASSWORD).await.expect(200);
 }
@@ -85,7 +103,10 @@ async fn a_reset_proves_an_unproven_address() {
     let token = app.reset_link("ada").await;
     reset(&app, &token, NEW).await.expect(200);
     login(&app, NEW).await.expect(200);
-    let balance: i64 = app.db.value("select sum(remaining)::bigint from credits.credit_grants").await;
+    let balance: i64 = app
+        .db
+        .value("select sum(remaining)::bigint from credits.credit_grants")
+        .await;
     assert_eq!(balance, 150);
 }
 
@@ -98,7 +119,10 @@ async fn banned_and_deleted_people_get_no_reset_link() {
         .await
         .expect("updated");
     let body = json!({"email": "ada@example.com"});
-    app.anon().post("/api/v1/auth/forgot-password", body).await.expect(202);
+    app.anon()
+        .post("/api/v1/auth/forgot-password", body)
+        .await
+        .expect(202);
     assert!(app.deliver().await.is_empty());
 }
 
@@ -107,8 +131,12 @@ async fn a_bad_password_is_named_and_the_link_stays_good() {
     let app = MailApp::start().await;
     app.user("ada").await;
     let token = app.reset_link("ada").await;
-    reset(&app, &token, "1234567").await.expect_invalid(&["password"]);
-    reset(&app, &token, &"x".repeat(129)).await.expect_invalid(&["password"]);
+    reset(&app, &token, "1234567")
+        .await
+        .expect_invalid(&["password"]);
+    reset(&app, &token, &"x".repeat(129))
+        .await
+        .expect_invalid(&["password"]);
     reset(&app, &token, NEW).await.expect(200);
 }
 

@@ -21,8 +21,13 @@ async fn without_a_mail_server_mail_is_dropped_and_nobody_is_promised_any() {
     let answer = ada.post("/api/v1/auth/change-email", body).await;
     answer.expect_problem(403, "forbidden");
     let elsewhere = ada.calling_from("198.51.100.7");
-    elsewhere.login("ada@example.com", serde_json::json!({})).await;
+    elsewhere
+        .login("ada@example.com", serde_json::json!({}))
+        .await;
     issuer::mail::send_due(&app.app).await.expect("done");
-    let code: String = app.db.value("select last_error_code from auth.outbox where dead_at is not null").await;
+    let code: String = app
+        .db
+        .value("select last_error_code from auth.outbox where dead_at is not null")
+        .await;
     assert_eq!(code, "mail_off");
 }

@@ -31,9 +31,13 @@ async fn a_server_that_answers_450_then_250_gets_the_mail_once() {
     app.register("ada").await.expect(201);
     app.reply(&["450 try later"]);
     assert!(app.deliver().await.is_empty());
-    let code: String = app.db.value("select last_error_code from auth.outbox").await;
+    let code: String = app
+        .db
+        .value("select last_error_code from auth.outbox")
+        .await;
     assert_eq!(code, "450");
-    app.advance(Duration::seconds(5) - Duration::milliseconds(1)).await;
+    app.advance(Duration::seconds(5) - Duration::milliseconds(1))
+        .await;
     assert!(app.deliver().await.is_empty(), "it waits its pause");
     app.advance(Duration::milliseconds(1)).await;
     app.one().await;
@@ -55,9 +59,17 @@ async fn a_server_that_is_away_for_a_minute_loses_nothing() {
     assert_eq!(pending(&app).await, 3);
     app.set_down(false);
     app.advance(Duration::seconds(60)).await;
-    let mut to: Vec<String> = app.deliver().await.into_iter().map(|mail| mail.to).collect();
+    let mut to: Vec<String> = app
+        .deliver()
+        .await
+        .into_iter()
+        .map(|mail| mail.to)
+        .collect();
     to.sort();
-    assert_eq!(to, ["ada@example.com", "bob@example.com", "eve@example.com"]);
+    assert_eq!(
+        to,
+        ["ada@example.com", "bob@example.com", "eve@example.com"]
+    );
     assert_eq!(pending(&app).await, 0);
 }
 
@@ -70,15 +82,24 @@ async fn a_mail_that_is_refused_for_good_is_given_up_after_three_tries() {
         assert!(app.deliver().await.is_empty());
         app.advance(Duration::minutes(1)).await;
     }
-    assert!(app.deliver().await.is_empty(), "it is not tried a fourth time");
+    assert!(
+        app.deliver().await.is_empty(),
+        "it is not tried a fourth time"
+    );
     let dead: bool = app
         .db
         .value("select dead_at is not null and attempts = 3 and last_error_code = '550' from auth.outbox")
         .await;
     assert!(dead);
     let metrics = app.anon().get("/metrics").await.text;
-    assert!(metrics.contains("tollgate_mails_total{outcome=\"dead\"} 1"), "{metrics}");
-    assert!(metrics.contains("tollgate_mails_total{outcome=\"retry\"} 2"), "{metrics}");
+    assert!(
+        metrics.contains("tollgate_mails_total{outcome=\"dead\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("tollgate_mails_total{outcome=\"retry\"} 2"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -111,7 +132,10 @@ async fn two_issuers_at_once_send_each_mail_once() {
     to.dedup();
     assert_eq!(to.len(), 10);
     assert_eq!(pending(&app).await, 0);
-    let n: i64 = app.db.value("select sum(attempts)::bigint from auth.outbox").await;
+    let n: i64 = app
+        .db
+        .value("select sum(attempts)::bigint from auth.outbox")
+        .await;
     assert_eq!(n, 10);
 }
 
@@ -121,7 +145,10 @@ async fn a_mail_whose_link_has_run_out_is_not_sent() {
     app.register("ada").await.expect(201);
     app.advance(Duration::hours(24)).await;
     assert!(app.deliver().await.is_empty());
-    let code: String = app.db.value("select last_error_code from auth.outbox where dead_at is not null").await;
+    let code: String = app
+        .db
+        .value("select last_error_code from auth.outbox where dead_at is not null")
+        .await;
     assert_eq!(code, "obsolete");
 }
 
@@ -136,8 +163,13 @@ async fn outbox_and_tokens_hold_nothing_that_could_be_presented() {
         .value("select (select string_agg(o::text, '') from auth.outbox o) || (select string_agg(t::text, '') from auth.mail_tokens t)")
         .await;
     assert!(stored.contains(&token[..22]), "the id is stored");
-    assert!(!stored.contains(&token[22..]) && !stored.contains(&code), "{stored}");
-    app.verify(&token[..22]).await.expect_problem(401, "invalid_credentials");
+    assert!(
+        !stored.contains(&token[22..]) && !stored.contains(&code),
+        "{stored}"
+    );
+    app.verify(&token[..22])
+        .await
+        .expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -149,7 +181,10 @@ async fn the_backlog_is_in_the_metrics() {
     app.deliver().await;
     let metrics = app.anon().get("/metrics").await.text;
     assert!(metrics.contains("tollgate_mails_waiting 1"), "{metrics}");
-    assert!(metrics.contains("tollgate_mail_oldest_seconds 90"), "{metrics}");
+    assert!(
+        metrics.contains("tollgate_mail_oldest_seconds 90"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -159,12 +194,19 @@ async fn mail_and_links_that_are_over_are_forgotten() {
     app.one().await;
     app.advance(Duration::days(29)).await;
     issuer::mail::sweep(&app.app).await.expect("swept");
-    let left: (i64, i64) = sqlx::query_as("select (select count(*) from auth.mail_tokens), (select count(*) from auth.outbox)")
-        .fetch_one(&app.db.owner)
-        .await
-        .expect("counted");
+    let left: (i64, i64) = sqlx::query_as(
+        "select (select count(*) from auth.mail_tokens), (select count(*) from auth.outbox)",
+    )
+    .fetch_one(&app.db.owner)
+    .await
+    .expect("counted");
     assert_eq!(left, (0, 1));
     app.advance(Duration::days(2)).await;
     issuer::mail::sweep(&app.app).await.expect("swept");
-    assert_eq!(app.db.value::<i64>("select count(*) from auth.outbox").await, 0);
+    assert_eq!(
+        app.db
+            .value::<i64>("select count(*) from auth.outbox")
+            .await,
+        0
+    );
 }

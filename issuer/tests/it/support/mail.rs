@@ -98,21 +98,31 @@ impl MailApp {
         let shared = Arc::new(Shared::default());
         tokio::spawn(serve(listener, Arc::clone(&shared)));
         let url = format!("smtp://{address}");
-        let mut all = vec![("SMTP_URL", url.as_str()), ("MAIL_FROM", "Example <no-reply@example.com>")];
+        let mut all = vec![
+            ("SMTP_URL", url.as_str()),
+            ("MAIL_FROM", "Example <no-reply@example.com>"),
+        ];
         all.extend(variables);
-        Self { app: TestApp::start_with(&all).await, shared }
+        Self {
+            app: TestApp::start_with(&all).await,
+            shared,
+        }
     }
 
     /// Another issuer on the same database, sending to the same server.
     pub async fn second(&self) -> TestApp {
         let smtp = self.app.app.config.mail.smtp.as_ref().expect("set");
         let from = ("MAIL_FROM", "Example <no-reply@example.com>");
-        self.app.second(&[("SMTP_URL", smtp.url.expose()), from]).await
+        self.app
+            .second(&[("SMTP_URL", smtp.url.expose()), from])
+            .await
     }
 
     /// Sends what is due, as the job would, and takes what arrived.
     pub async fn deliver(&self) -> Vec<Mail> {
-        mail::send_due(&self.app.app).await.expect("the outbox answers");
+        mail::send_due(&self.app.app)
+            .await
+            .expect("the outbox answers");
         self.arrived()
     }
 
@@ -153,7 +163,9 @@ impl MailApp {
         self.register(name).await.expect(201);
         let token = self.one().await.token();
         self.verify(&token).await.expect(200);
-        self.anon().login(&format!("{name}@example.com"), json!({})).await
+        self.anon()
+            .login(&format!("{name}@example.com"), json!({}))
+            .await
     }
 
     /// Shows a verification link.
@@ -231,11 +243,18 @@ fn parse(to: &str, data: &str) -> Mail {
         (headers.to_ascii_lowercase(), body.trim_end().to_owned())
     });
     let mut part = |kind: &str| {
-        let (headers, body) = parts.find(|(headers, _)| headers.contains(kind)).expect(kind);
+        let (headers, body) = parts
+            .find(|(headers, _)| headers.contains(kind))
+            .expect(kind);
         decode(&headers, &body)
     };
     let (text, html) = (part("text/plain"), part("text/html"));
-    Mail { to: to.into(), headers: headers.replace("\r\n ", " "), text, html }
+    Mail {
+        to: to.into(),
+        headers: headers.replace("\r\n ", " "),
+        text,
+        html,
+    }
 }
 
 fn decode(headers: &str, body: &str) -> String {
@@ -256,7 +275,9 @@ fn decode(headers: &str, body: &str) -> String {
         rest = after;
     }
     bytes.extend(rest.as_bytes());
-    String::from_utf8(bytes).expect("UTF-8").replace("\r\n", "\n")
+    String::from_utf8(bytes)
+        .expect("UTF-8")
+        .replace("\r\n", "\n")
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
