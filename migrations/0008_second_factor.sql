@@ -19,6 +19,7 @@ create table auth.totp_secrets (
   constraint totp_secrets_user_fkey foreign key (user_id) references auth.users (id),
   constraint totp_secrets_master_key_fkey foreign key (master_key_version) references auth.master_key_checks (version)
 );
+create index totp_secrets_master_key on auth.totp_secrets (master_key_version);
 comment on table auth.totp_secrets is
   'Secrets of one-time codes (RFC 6238), sealed together with the user id. One without confirmed_at is not in force.';
 comment on column auth.totp_secrets.last_used_step is 'A code of this time step or an earlier one is refused for ever.';

@@ -138,7 +138,7 @@ impl LoginAnswer {
 /// The password was right; a second factor is needed.
 #[derive(Debug, Object)]
 #[oai(rename = "TwoFactorRequired", rename_all = "camelCase")]
-struct TwoFactorRequired {
+struct ChallengeAnswer {
     /// Always true.
     two_factor_required: bool,
     /// Shown again with the second factor, within five minutes.
@@ -147,7 +147,7 @@ struct TwoFactorRequired {
     methods: Vec<String>,
 }
 
-impl From<LoginChallenge> for TwoFactorRequired {
+impl From<LoginChallenge> for ChallengeAnswer {
     fn from(challenge: LoginChallenge) -> Self {
         Self {
             two_factor_required: true,
@@ -164,7 +164,7 @@ enum LoginOutcome {
     /// Signed in.
     Done(LoginAnswer),
     /// Two-factor is on.
-    TwoFactor(TwoFactorRequired),
+    TwoFactor(ChallengeAnswer),
 }
 
 #[derive(Debug, ApiResponse)]

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 use super::{HttpConfig, Source};
 
-/// The relying party (WebAuthn).
+/// Who passkeys are for: the relying party.
 #[derive(Debug, Clone)]
 pub struct PasskeyConfig {
     /// `PASSKEY_RP_ID`: the host that passkeys are bound to, for ever.

@@ -171,7 +171,7 @@ fn find_cookie(headers: &HeaderMap, name: &str) -> Option<SecretText> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(found, value)| *found == name && !value.is_empty())
+        .filter(|(found, value)| *found == name && !str::is_empty(value))
         .map(|(_, value)| value);
     let value = values.next()?;
     values

@@ -15,7 +15,7 @@ use super::revoke::{RevokeError, Revoked, Scope};
 use super::{list, refresh, revoke, validate};
 use crate::app::App;
 use crate::http::cookies::{Browser, Delivery, forget_cookies, forgetting, with_cookies};
-use crate::http::problem::{FieldError, Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
+use crate::http::problem::{Problem, ProblemCode, Public, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
 use crate::http::{Body, Caller, OptionalBody, OptionalCaller, RequestInfo};
 
@@ -310,8 +310,9 @@ fn cookie_token(browser: &Browser) -> Result<&str, Problem> {
     Ok(token.expose())
 }
 
+/// Neither a cookie nor a body.
 fn no_refresh_token() -> Problem {
-    Problem::validation(vec![FieldError::new("refreshToken", "is required")])
+    Problem::new(ProblemCode::MalformedJson)
 }
 
 /// A refresh that lost a race must not sign the winner out: the cookies go only with the session.

@@ -231,7 +231,7 @@ async fn a_refresh_without_any_token_says_what_is_missing() {
     let app = TestApp::start().await;
     call(&app, REFRESH, Some(OWN), None, None)
         .await
-        .expect_invalid(&["refreshToken"]);
+        .expect_problem(400, "malformed_json");
     call(&app, REFRESH, Some(OWN), None, Some("{}".into()))
         .await
         .expect_invalid(&["refreshToken"]);

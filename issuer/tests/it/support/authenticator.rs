@@ -1,4 +1,4 @@
-//! An authenticator in software (WebAuthn level 3): ES256, attestation `none`.
+//! An authenticator in software: ES256, attestation `none`.
 
 use issuer::secret::{base64url, sha256};
 use p256::ecdsa::signature::Signer;
