@@ -104,8 +104,10 @@ declare
 begin
   select t.* into p from auth.audit_progress t for update;
   if p.mark_id <= p.low_id then
-    update auth.audit_progress
-       set mark_id = coalesce((select max(e.id) from auth.security_events e), 0), marked_at = auth.clock(), mark_xid = null;
+    update auth.audit_progress t
+       set mark_id = newest.id, marked_at = auth.clock(), mark_xid = null
+      from (select max(e.id) as id from auth.security_events e) newest
+     where newest.id > t.low_id;
   elsif p.mark_xid is null then
     if p.marked_at <= auth.clock() - c_pause then
       update auth.audit_progress set mark_xid = pg_snapshot_xmax(pg_current_snapshot());
