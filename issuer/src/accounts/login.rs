@@ -75,12 +75,9 @@ async fn check_and_open(
     let hash = usable
         .as_ref()
         .and_then(|found| found.password_hash.clone());
-    let verdict = app
-        .hasher
-        .verify(password.clone(), hash.clone(), client)
-        .await?;
+    let verdict = app.hasher.verify(password.clone(), hash, client).await?;
 
-    let (Some(found), Some(hash)) = (&usable, hash.filter(|_| verdict != Verdict::Wrong)) else {
+    let Some(found) = usable.as_ref().filter(|_| verdict != Verdict::Wrong) else {
         let user_id = usable.as_ref().map(|found| found.user_id.as_str());
         return refuse(app, user_id, request, began).await;
     };

@@ -16,11 +16,11 @@ mod tokens;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::redis::RedisConfig;
 pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
-pub use self::redis::RedisConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;
 
