@@ -1,5 +1,7 @@
 //! Password hashes that other systems made: checked here once, replaced at the next sign-in.
 
+use std::fmt::Write;
+
 use argon2::password_hash::phc::PasswordHash;
 use scrypt::Params;
 use subtle::ConstantTimeEq;
@@ -54,7 +56,11 @@ pub fn scrypt_matches(password: &[u8], salt: &str, key: &str) -> bool {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 fn is_affordable_argon2id(text: &str) -> bool {

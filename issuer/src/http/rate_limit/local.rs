@@ -62,7 +62,7 @@ mod tests {
         let size = local.table.lock().expect("lock").len();
         assert!(size <= MAX_SUBJECTS + 1, "{size}");
         let later = start + 120_000_000;
-        local.draw(Class::Register, Subject::Address(0), budget, later);
+        local.draw(Class::Register, Subject::Address(u32::MAX), budget, later);
         assert_eq!(local.table.lock().expect("lock").len(), 1);
     }
 }
