@@ -28,10 +28,10 @@ pub use import::{
 };
 pub use mailed::MailedApi;
 pub use model::{Email, Password, User};
+pub use notice_foreign_hashes::notice_foreign_hashes;
 pub use own::{OwnApi, erase_due};
 pub use pages::pages;
-pub use notice_foreign_hashes::notice_foreign_hashes;
 pub use password::{
-    Client, HashError, Measurement, PasswordHasher, REFUSAL_TIME, Verdict, measure as measure_hashing,
-    rate as hashing_rate,
+    Client, HashError, Measurement, PasswordHasher, REFUSAL_TIME, Verdict,
+    measure as measure_hashing, rate as hashing_rate,
 };

@@ -18,13 +18,13 @@ mod tokens;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::redis::RedisConfig;
 pub use audit::AuditConfig;
 pub use credits::CreditsConfig;
 pub use database::DatabaseConfig;
 pub use http::{AddressRange, HttpConfig};
 pub use limits::{LimitsConfig, Registration};
 pub use mail::{MailConfig, Protection, SmtpConfig};
-pub use self::redis::RedisConfig;
 pub use passkeys::PasskeyConfig;
 pub use source::{Source, VariableProblem};
 pub use tokens::TokenConfig;

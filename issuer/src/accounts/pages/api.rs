@@ -96,7 +96,10 @@ impl Endpoint for Submit {
         let password = Password::choose(&password);
         if let (LinkPurpose::ResetPassword, Err(fault)) = (self.purpose, &password) {
             let text = words::bad_password(*fault, locale);
-            let words = PageWords { text, ..words::asking(self.purpose, locale) };
+            let words = PageWords {
+                text,
+                ..words::asking(self.purpose, locale)
+            };
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(ask(&self.app, self.purpose, locale, &token, words, status));
         }

@@ -79,8 +79,12 @@ pub fn bad_password(fault: PasswordFault, locale: Locale) -> &'static str {
     match (fault, locale) {
         (PasswordFault::Length, Locale::En) => "A password has 8 to 128 characters.",
         (PasswordFault::Length, Locale::De) => "Ein Passwort hat 8 bis 128 Zeichen.",
-        (PasswordFault::Common, Locale::En) => "This is one of the passwords that everybody tries first. Choose another.",
-        (PasswordFault::Common, Locale::De) => "Dieses Passwort gehört zu denen, die jeder zuerst probiert. Wähle ein anderes.",
+        (PasswordFault::Common, Locale::En) => {
+            "This is one of the passwords that everybody tries first. Choose another."
+        }
+        (PasswordFault::Common, Locale::De) => {
+            "Dieses Passwort gehört zu denen, die jeder zuerst probiert. Wähle ein anderes."
+        }
     }
 }
 
