@@ -260,7 +260,7 @@ comment on function auth.reset_password is
 create function auth.claim_mail(p_limit integer, p_lease_secs integer, p_max_attempts integer)
   returns table (id bigint, template text, attempt integer, created_at timestamptz, recipient text, name text,
                  locale text, token_id text, new_email text, device_name text, user_agent text, ip_address text,
-                 happened_at timestamptz, wanted boolean)
+                 happened_at timestamptz, change text, wanted boolean)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   -- Claimed again and again and never finished: whatever kills the sender, it is not sent for ever.
@@ -280,6 +280,7 @@ begin
            coalesce(c.payload ->> 'to', t.email, u.email), u.name, u.locale,
            t.id, case when t.purpose = 'change_email' then t.email end,
            s.device_name, s.user_agent, host(s.ip_address), coalesce(s.created_at, c.created_at),
+           c.payload ->> 'change',
            u.status in ('active', 'banned')
              and (c.payload ->> 'tokenId' is null or (t.used_at is null and t.expires_at > auth.clock()))
       from claimed c

@@ -158,10 +158,16 @@ begin
   delete from auth.security_event_details d where d.user_id = p_user_id;
   delete from auth.mail_tokens t where t.user_id = p_user_id;
   delete from auth.outbox o where o.user_id = p_user_id and o.topic = 'mail';
+  delete from auth.login_challenges c where c.user_id = p_user_id;
+  delete from auth.passkey_ceremonies c where c.user_id = p_user_id;
+  delete from auth.passkeys k where k.user_id = p_user_id;
+  delete from auth.recovery_codes r where r.user_id = p_user_id;
+  delete from auth.totp_secrets t where t.user_id = p_user_id;
+  delete from auth.user_settings t where t.user_id = p_user_id;
   delete from auth.sessions s where s.user_id = p_user_id;
   update auth.users u
      set status = 'erased', email = encode(sha256(uuid_send(gen_random_uuid())), 'hex') || '@erased.invalid', name = null,
-         password_hash = null, password_set_at = null, email_verified_at = null, status_reason = null, locale = 'en',
+         password_hash = null, password_set_at = null, email_verified_at = null, two_factor_enabled = false, status_reason = null, locale = 'en',
          updated_at = auth.clock()
    where u.id = p_user_id;
   perform auth.record_event('account_erased', 'success', p_user_id, null, '{}', '{"actorKind": "system"}');
@@ -217,6 +223,10 @@ begin
         'userAgent', d.user_agent, 'data', d.data) order by e.id desc), '[]')
       from (select * from auth.security_events order by id desc limit c_rows) e
       left join auth.security_event_details d on d.event_id = e.id),
+    'settings', (select jsonb_build_object('global', t.global, 'apps', t.apps) from auth.user_settings t),
+    'passkeys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'name', k.name, 'createdAt', k.created_at,
+        'lastUsedAt', k.last_used_at) order by k.created_at), '[]')
+      from auth.list_passkeys(p_user_id, p_session_id) k where k.id is not null),
     'creditEntries', (select coalesce(jsonb_agg(jsonb_build_object('seq', e.seq, 'kind', e.kind, 'status', e.status,
         'amount', e.amount, 'balanceAfter', e.balance_after, 'appId', e.app_id, 'description', e.description,
         'metadata', e.metadata, 'createdAt', e.created_at) order by e.created_at desc, e.seq desc), '[]')

@@ -127,15 +127,23 @@ end $$;
 
 create function auth.force_password_reset(p_target_id text, p_request jsonb) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- As unguessable as it need be: what opens the link is derived from it under MASTER_KEY.
+  v_token_id text := rtrim(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', '-_'), '=');
+  v_user auth.users;
+  v_sent boolean;
 begin
   update auth.users u
      set password_hash = null, password_set_at = null, updated_at = auth.clock()
-   where u.id = p_target_id and u.status in ('active', 'banned');
+   where u.id = p_target_id and u.status in ('active', 'banned')
+  returning u.* into v_user;
   if not found then
     return 'not_found';
   end if;
+  v_sent := auth.issue_mail_token(v_user, 'reset_password', v_user.email, v_token_id);
   perform auth.end_user_sessions(p_target_id, 'revoked_by_admin', null);
-  perform auth.record_event('password_reset_forced', 'success', p_target_id, null, '{}', p_request);
+  perform auth.record_event('password_reset_forced', 'success', p_target_id, null,
+    jsonb_build_object('mailed', v_sent), p_request);
   return 'done';
 end $$;
 

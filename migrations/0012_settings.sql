@@ -24,7 +24,7 @@ create policy user_settings_own on auth.user_settings for select to tollgate_app
   using (user_id = (select auth.current_user_id()));
 create policy user_settings_definer on auth.user_settings to tollgate_definer using (true) with check (true);
 grant select on auth.user_settings to tollgate_app;
-grant select, insert, update on auth.user_settings to tollgate_definer;
+grant select, insert, update, delete on auth.user_settings to tollgate_definer;
 
 create function auth.load_settings(p_user_id text, p_session_id text)
   returns table (version bigint, global jsonb, apps jsonb)

@@ -133,7 +133,9 @@ fn purpose(template: Template) -> Option<LinkPurpose> {
         | Template::PasswordChanged
         | Template::EmailChanged
         | Template::NewDevice
-        | Template::RefreshTokenReused => None,
+        | Template::RefreshTokenReused
+        | Template::TwoFactorChanged
+        | Template::PasskeyAdded => None,
     }
 }
 
@@ -161,8 +163,15 @@ fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'sta
             (common.address, known(mail.ip_address.clone())),
             (common.time, minute(mail.happened_at)),
         ],
-        Template::PasswordChanged | Template::EmailChanged => {
+        Template::PasswordChanged | Template::EmailChanged | Template::PasskeyAdded => {
             vec![(common.time, minute(mail.created_at))]
+        }
+        Template::TwoFactorChanged => {
+            let change = mail.change.as_deref().and_then(common.two_factor_change);
+            vec![
+                (common.change, known(change.map(str::to_owned))),
+                (common.time, minute(mail.created_at)),
+            ]
         }
         Template::ChangeEmail => vec![(common.new_email, known(mail.new_email.clone()))],
         Template::VerifyEmail | Template::AlreadyRegistered | Template::ResetPassword => Vec::new(),
@@ -204,6 +213,7 @@ mod tests {
             user_agent: None,
             ip_address: Some("192.0.2.1".into()),
             happened_at: at,
+            change: Some("recovery_code_used".into()),
             wanted: true,
         }
     }

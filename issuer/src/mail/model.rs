@@ -64,11 +64,15 @@ pub enum Template {
     NewDevice,
     /// A spent refresh token was shown again.
     RefreshTokenReused,
+    /// Two-factor was switched on or off, or its means were changed or used up.
+    TwoFactorChanged,
+    /// A passkey was added.
+    PasskeyAdded,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -77,6 +81,8 @@ impl Template {
         Self::EmailChanged,
         Self::NewDevice,
         Self::RefreshTokenReused,
+        Self::TwoFactorChanged,
+        Self::PasskeyAdded,
     ];
 
     /// As the outbox names it.
@@ -90,6 +96,8 @@ impl Template {
             Self::EmailChanged => "email_changed",
             Self::NewDevice => "new_device",
             Self::RefreshTokenReused => "refresh_token_reused",
+            Self::TwoFactorChanged => "two_factor_changed",
+            Self::PasskeyAdded => "passkey_added",
         }
     }
 
@@ -130,6 +138,8 @@ pub struct DueMail {
     pub ip_address: Option<String>,
     /// When the device signed in.
     pub happened_at: OffsetDateTime,
+    /// What was changed about the second factor.
+    pub change: Option<String>,
     /// False when the link in it was used or has run out.
     pub wanted: bool,
 }

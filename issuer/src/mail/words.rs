@@ -19,6 +19,9 @@ pub struct CommonWords {
     pub address: &'static str,
     pub time: &'static str,
     pub new_email: &'static str,
+    pub change: &'static str,
+    /// What a change of the second factor is called; by the name it has in the outbox.
+    pub two_factor_change: fn(&str) -> Option<&'static str>,
     pub unknown: &'static str,
     pub footer: &'static str,
 }
@@ -33,6 +36,8 @@ pub fn common(locale: Locale) -> CommonWords {
             address: "IP address",
             time: "Time",
             new_email: "New address",
+            change: "Change",
+            two_factor_change: two_factor_change_en,
             unknown: "unknown",
             footer: "This mail was sent automatically because of something that happened with an account of this address. Nobody reads replies to it.",
         },
@@ -43,6 +48,8 @@ pub fn common(locale: Locale) -> CommonWords {
             address: "IP-Adresse",
             time: "Zeit",
             new_email: "Neue Adresse",
+            change: "Änderung",
+            two_factor_change: two_factor_change_de,
             unknown: "unbekannt",
             footer: "Diese E-Mail wurde automatisch verschickt, weil mit einem Konto zu dieser Adresse etwas geschehen ist. Antworten darauf liest niemand.",
         },
@@ -67,6 +74,8 @@ fn english(template: Template) -> Words {
         Template::EmailChanged => EMAIL_CHANGED_EN,
         Template::NewDevice => NEW_DEVICE_EN,
         Template::RefreshTokenReused => REFRESH_TOKEN_REUSED_EN,
+        Template::TwoFactorChanged => TWO_FACTOR_CHANGED_EN,
+        Template::PasskeyAdded => PASSKEY_ADDED_EN,
     }
 }
 
@@ -80,6 +89,30 @@ fn german(template: Template) -> Words {
         Template::EmailChanged => EMAIL_CHANGED_DE,
         Template::NewDevice => NEW_DEVICE_DE,
         Template::RefreshTokenReused => REFRESH_TOKEN_REUSED_DE,
+        Template::TwoFactorChanged => TWO_FACTOR_CHANGED_DE,
+        Template::PasskeyAdded => PASSKEY_ADDED_DE,
+    }
+}
+
+fn two_factor_change_en(change: &str) -> Option<&'static str> {
+    match change {
+        "enabled" => Some("Two-factor sign-in switched on"),
+        "disabled" => Some("Two-factor sign-in switched off"),
+        "recovery_codes_replaced" => Some("New recovery codes made"),
+        "recovery_code_used" => Some("Recovery code used"),
+        "passkey_removed" => Some("Passkey removed"),
+        _ => None,
+    }
+}
+
+fn two_factor_change_de(change: &str) -> Option<&'static str> {
+    match change {
+        "enabled" => Some("Zwei-Faktor-Anmeldung eingeschaltet"),
+        "disabled" => Some("Zwei-Faktor-Anmeldung ausgeschaltet"),
+        "recovery_codes_replaced" => Some("Neue Wiederherstellungscodes erstellt"),
+        "recovery_code_used" => Some("Wiederherstellungscode benutzt"),
+        "passkey_removed" => Some("Passkey entfernt"),
+        _ => None,
     }
 }
 
@@ -268,5 +301,49 @@ const REFRESH_TOKEN_REUSED_DE: Words = Words {
     action: None,
     closing: &[
         "Melde dich auf diesem Gerät neu an. Wenn du dasselbe Passwort anderswo benutzt oder glaubst, dass jemand anderes Zugriff auf das Gerät hat, ändere dein Passwort.",
+    ],
+};
+
+const TWO_FACTOR_CHANGED_EN: Words = Words {
+    subject: "How you sign in was changed",
+    heading: "How you sign in was changed",
+    paragraphs: &["The second step of signing in to your account has just been changed."],
+    action: None,
+    closing: &[
+        "If it was not you, change your password now, end your other sessions and write to the support of this service.",
+    ],
+};
+
+const TWO_FACTOR_CHANGED_DE: Words = Words {
+    subject: "Deine Anmeldung wurde geändert",
+    heading: "Deine Anmeldung wurde geändert",
+    paragraphs: &["Der zweite Schritt der Anmeldung bei deinem Konto wurde soeben geändert."],
+    action: None,
+    closing: &[
+        "Wenn du es nicht warst, ändere sofort dein Passwort, beende deine anderen Sitzungen und schreibe dem Support dieses Dienstes.",
+    ],
+};
+
+const PASSKEY_ADDED_EN: Words = Words {
+    subject: "A passkey was added",
+    heading: "A passkey was added",
+    paragraphs: &[
+        "A passkey was added to your account. Whoever has it can sign in without your password.",
+    ],
+    action: None,
+    closing: &[
+        "If it was not you, remove it, change your password now and write to the support of this service.",
+    ],
+};
+
+const PASSKEY_ADDED_DE: Words = Words {
+    subject: "Ein Passkey wurde hinzugefügt",
+    heading: "Ein Passkey wurde hinzugefügt",
+    paragraphs: &[
+        "Deinem Konto wurde ein Passkey hinzugefügt. Wer ihn hat, kann sich ohne dein Passwort anmelden.",
+    ],
+    action: None,
+    closing: &[
+        "Wenn du es nicht warst, entferne ihn, ändere sofort dein Passwort und schreibe dem Support dieses Dienstes.",
     ],
 };

@@ -1,6 +1,7 @@
 //! The parts and how the tests of each are run.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -53,6 +54,11 @@ pub const PARTS: &[Part] = &[
         run: passkeys,
     },
     Part {
+        name: "mail server",
+        reason: "a real SMTP server that demands STARTTLS, refuses once and goes away",
+        run: mail_server,
+    },
+    Part {
         name: "README example",
         reason: "the tour prints what the README shows",
         run: readme,
@@ -91,7 +97,7 @@ fn docs(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
     run_cargo(command, Count::from_cargo)
 }
 
-fn run_cargo(mut command: std::process::Command, read: fn(&str) -> Option<Count>) -> Result<Count> {
+fn run_cargo(mut command: Command, read: fn(&str) -> Option<Count>) -> Result<Count> {
     let mut total = Count::default();
     let status = process::run_shown(&mut command, |line| {
         if let Some(count) = read(line) {
@@ -134,6 +140,26 @@ fn passkeys(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
         "passkeys",
         &["issuer/tests/browser/*.test.mjs"],
     )
+}
+
+/// The script says each thing that it proves.
+fn mail_server(workspace: &Workspace, _toolbox: &Toolbox) -> Result<Count> {
+    issuer::build(workspace)?;
+    let mut command = Command::new(workspace.root.join("issuer/tests/smtp/run"));
+    command
+        .arg(issuer::program(workspace))
+        .env("ONLY", "delivery");
+    let mut count = Count::default();
+    let status = process::run_shown(&mut command, |line| {
+        if line.starts_with("ok  ") {
+            count.ran += 1;
+        }
+    })?;
+    if !status.success() {
+        count.ran += 1;
+        count.failed += 1;
+    }
+    Ok(count)
 }
 
 /// On data of its own: what a person tried in `.tollgate` is none of the test's business.

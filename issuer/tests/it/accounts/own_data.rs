@@ -2,6 +2,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::second_factor::with_totp;
 use crate::support::app::PASSWORD;
 use crate::support::{Actor, Answer, TestApp};
 
@@ -169,4 +170,53 @@ async fn registering_again_after_deletion_is_a_new_account_without_a_bonus() {
     assert_ne!(first.id, second.id);
     let balance = second.get("/api/v1/credits/balance").await.expect(200);
     assert_eq!(balance.body["balance"], 0);
+}
+
+#[tokio::test]
+async fn an_erased_user_has_rows_only_where_nobody_is_named() {
+    let app = TestApp::start().await;
+    let (ada, _, _) = with_totp(&app, "ada").await;
+    let settings = Some(json!({"theme": "dark"}).to_string());
+    let headers = [("content-type", "application/json")];
+    ada.call(Method::PATCH, "/api/v1/settings/global", &headers, settings)
+        .await
+        .expect(200);
+    app.db
+        .value::<String>(
+            "insert into auth.passkeys (id, user_id, credential_id, credential, counter, name, created_at)
+             select repeat('p', 22), id, 'x', '{}', 0, 'Key of Ada', created_at from auth.users returning id",
+        )
+        .await;
+    let tables_with_rows = "select coalesce(string_agg(c.table_name, ' ' order by c.table_name), '')
+        from information_schema.columns c
+       where c.table_schema = 'auth' and c.column_name = 'user_id'
+         and (xpath('/row/n/text()', query_to_xml(
+               format('select count(*) as n from auth.%I where user_id = (select id from auth.users)', c.table_name),
+               false, true, '')))[1]::text::bigint > 0";
+    let before: String = app.db.value(tables_with_rows).await;
+    for table in [
+        "passkeys",
+        "recovery_codes",
+        "sessions",
+        "totp_secrets",
+        "user_settings",
+    ] {
+        assert!(
+            before.contains(table),
+            "{table} is not part of the scene: {before}"
+        );
+    }
+    ada.delete(ME).await.expect(204);
+    app.advance(Duration::days(30)).await;
+    issuer::accounts::erase_due(&app.app).await.expect("done");
+    let after: String = app.db.value(tables_with_rows).await;
+    assert_eq!(after, "security_event_details security_events");
+    let left: String = app
+        .db
+        .value("select string_agg(d::text, '') from auth.security_event_details d")
+        .await;
+    assert!(
+        !left.contains("192.0.2.") && !left.contains("ada@"),
+        "{left}"
+    );
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::admin;
-use crate::support::{Actor, Answer, TestApp};
+use crate::support::{Actor, Answer, MailApp, TestApp};
 
 const USERS: &str = "/api/v1/admin/users";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -232,6 +232,35 @@ async fn a_voided_password_signs_nobody_in() {
     bob.refresh(&bob.refresh_token)
         .await
         .expect_problem(401, "session_revoked");
+}
+
+#[tokio::test]
+async fn a_forced_reset_mails_the_link_that_ends_it() {
+    let app = MailApp::start().await;
+    let (root, bob) = (app.user("root").await, app.user("bob").await);
+    app.db
+        .value::<String>(
+            "update auth.users set role = 'admin' where email like 'root@%' returning id",
+        )
+        .await;
+    let root = app.anon().login(&root.email, json!({})).await;
+    app.advance(Duration::minutes(2)).await;
+    root.post_empty(&format!("{USERS}/{}/force-password-reset", bob.id))
+        .await
+        .expect(204);
+    let mail = app.one().await;
+    assert_eq!(mail.to, bob.email);
+    let password = "another good passphrase";
+    let body = json!({"token": mail.token(), "password": password});
+    app.anon()
+        .post("/api/v1/auth/reset-password", body)
+        .await
+        .expect(200);
+    let credentials = json!({"email": bob.email, "password": password});
+    app.anon()
+        .post("/api/v1/auth/login", credentials)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
