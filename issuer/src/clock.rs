@@ -71,7 +71,6 @@ pub fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::O
 ///
 /// # Errors
 /// Those of the serializer.
-#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 pub fn rfc3339_option<S: Serializer>(
     at: &Option<OffsetDateTime>,
     serializer: S,

@@ -75,7 +75,7 @@ fn canonical(event: &SealedEvent) -> Vec<u8> {
         event.request_id.as_ref(),
     ];
     for text in texts {
-        field(&mut bytes, text.map(|text| text.as_bytes()));
+        field(&mut bytes, text.map(String::as_bytes));
     }
     field(&mut bytes, Some(&event.details_digest));
     bytes

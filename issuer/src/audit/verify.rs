@@ -27,7 +27,7 @@ pub async fn verify(app: &App, file: Option<&PathBuf>) -> Result<Verification, V
     let mut connection = app.db.acquire().await?;
     let (unsealed, overlooked) = store::count_unsealed(&mut connection).await?;
     let mut walk = Walk::new(app, kept);
-    let fault = walk.to_the_end(&mut connection).await?;
+    let fault = walk.walk_on(&mut connection).await?;
     let overlooked = (overlooked > 0).then_some(Fault {
         seq: walk.seq,
         event_id: None,
@@ -72,10 +72,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn to_the_end(
-        &mut self,
-        connection: &mut PgConnection,
-    ) -> Result<Option<Fault>, DbError> {
+    async fn walk_on(&mut self, connection: &mut PgConnection) -> Result<Option<Fault>, DbError> {
         let mut stored = store::checkpoints(connection, 0, PAGE).await?;
         loop {
             let links = store::links(connection, self.seq, PAGE).await?;

@@ -81,7 +81,7 @@ impl Round {
 
 fn measure(program: &Path, url: &str, chains: &mut [String]) -> Result<Round> {
     let hashes = bare_hashes(program)?;
-    let (logins, _) = saturated(url, || {
+    let (logins, ()) = saturated(url, || {
         thread::sleep(LASTING);
         Ok(())
     })?;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::config::CreditsConfig;
 use crate::credits;
 use crate::db::{AsRetry, DbError};
+use crate::secret::SecretText;
 
 /// What became of a file.
 #[derive(Debug, Default)]
@@ -107,7 +108,7 @@ async fn write(
         id,
         email: &user.email,
         name: user.name.as_deref(),
-        password_hash: user.hash.as_ref().map(|hash| hash.expose()),
+        password_hash: user.hash.as_ref().map(SecretText::expose),
         email_verified: user.email_verified,
         created_at: user.created_at,
     };

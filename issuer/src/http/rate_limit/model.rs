@@ -82,6 +82,7 @@ fn per_minute(limit: u32) -> Budget {
 
 impl Budget {
     /// The budget times `factor`, times `scale_thousandths` / 1000; never less than one request.
+    #[must_use]
     pub fn scaled(self, factor: u32, scale_thousandths: u32) -> Self {
         let scaled = u64::from(self.limit * factor) * u64::from(scale_thousandths) / 1000;
         Self {
