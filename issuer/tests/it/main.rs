@@ -8,6 +8,7 @@ mod accounts;
 mod admin;
 mod apps;
 mod audit;
+mod complaints;
 mod credits;
 mod http;
 mod mail;
