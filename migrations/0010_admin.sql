@@ -257,7 +257,7 @@ declare
   v_created timestamptz;
 begin
   perform set_config('tollgate.user_id', p_user_id, true);
-  v_created := auth.register_user(p_user_id, p_email, p_name, p_password_hash, c_request);
+  v_created := auth.register_user(p_user_id, p_email, p_name, p_password_hash, 'en', c_request);
   if v_created is null then
     return null;
   end if;

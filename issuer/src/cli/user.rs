@@ -164,7 +164,7 @@ async fn create_admin(
         .or(generated.as_deref())
         .unwrap_or_default();
     let password =
-        Password::parse(text).ok_or("the password must be a string of 8 to 128 characters")?;
+        Password::choose(text).map_err(|fault| format!("the password {}", fault.expectation()))?;
     let created = operator::create_admin(app, connection, &email, password, name).await?;
     let (id, _) = created.ok_or(
         "an account with this address exists: `tollgate user role ADDRESS admin` makes it an admin",

@@ -7,6 +7,7 @@
 
 mod crash;
 mod keys;
+mod operators;
 mod start;
 mod support;
 mod two_issuers;
