@@ -11,7 +11,7 @@ use super::login::{LoggedIn, LoginAttempt, LoginError};
 use super::model::{Email, Password, PasswordFault, User};
 use super::password::HashError;
 use super::register::{RegisterError, Registrant};
-use super::{load_me, login, register};
+use super::{login, register};
 use crate::app::App;
 use crate::http::cookies::{Browser, Delivery, SignInMode, with_cookies};
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
@@ -212,14 +212,6 @@ impl AccountsApi {
                 with_cookies(LoginOutcome::TwoFactor(challenge.into()), Vec::new())
             }
         })
-    }
-
-    /// Read the signed-in user
-    #[oai(path = "/me", method = "get", operation_id = "readMe")]
-    async fn read_me(&self, caller: Caller) -> Result<Json<UserAnswer>, Refusal<SignedIn>> {
-        let user = load_me::load_me(&self.app, &caller).await?;
-        let user = user.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
-        Ok(UserAnswer::answer(user))
     }
 }
 

@@ -11,7 +11,6 @@
 
 mod api;
 mod import;
-mod load_me;
 mod login;
 mod mailed;
 mod model;

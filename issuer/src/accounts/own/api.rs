@@ -11,6 +11,7 @@ use super::change_email::{ChangeEmailError, change_email};
 use super::change_password::{ChangePasswordError, change_password};
 use super::delete_account::{DeleteError, delete_account};
 use super::export_data::export_data;
+use super::load_me::load_me;
 use super::update_profile::{Changes, update_profile};
 use crate::accounts::api::{UserAnswer, bad_email, bad_password};
 use crate::accounts::mailed::{Accepted, Done};
@@ -79,6 +80,14 @@ enum Deleted {
 
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::Accounts")]
 impl OwnApi {
+    /// Read the signed-in user
+    #[oai(path = "/me", method = "get", operation_id = "readMe")]
+    async fn read_me(&self, caller: Caller) -> Result<Json<UserAnswer>, Refusal<SignedIn>> {
+        let user = load_me(&self.app, &caller).await?;
+        let user = user.ok_or_else(|| Problem::new(ProblemCode::SessionRevoked))?;
+        Ok(UserAnswer::answer(user))
+    }
+
     /// Change name or language
     #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
     async fn update_me(

@@ -13,6 +13,7 @@ mod change_password;
 mod delete_account;
 mod erase_due;
 mod export_data;
+mod load_me;
 mod store;
 mod update_profile;
 

@@ -1,7 +1,7 @@
 //! The signed-in user.
 
-use super::model::User;
-use super::store;
+use crate::accounts::model::User;
+use crate::accounts::store;
 use crate::app::App;
 use crate::db::DbError;
 use crate::http::Caller;
