@@ -135,6 +135,10 @@ begin
   if outcome <> 'fresh' then
     return;
   end if;
+  if auth.is_last_admin(p_user_id) then
+    outcome := 'last_admin';
+    return;
+  end if;
   update auth.users u
      set status = 'deleted', deleted_at = auth.clock(), erase_after = auth.clock() + c_grace, updated_at = auth.clock()
    where u.id = p_user_id and auth.effective_status(u) = 'active';
@@ -144,11 +148,12 @@ begin
   end if;
   ended_sessions := auth.live_session_ids(p_user_id, null);
   perform auth.end_user_sessions(p_user_id, 'deleted', null);
+  perform auth.end_impersonations(p_user_id, 'deleted');
   perform auth.record_event('account_deleted', 'success', p_user_id, p_session_id, '{}', p_request);
   outcome := 'done';
 end $$;
 comment on function auth.delete_own_account is
-  'Ends the account now; its personal data goes when the grace is over. outcome: done, stale, ended.';
+  'Ends the account now; its personal data goes when the grace is over. outcome: done, stale, ended, last_admin.';
 
 create function auth.erase_user(p_user_id text) returns void
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -152,7 +152,7 @@ impl OwnApi {
         &self,
         caller: Caller,
         request: RequestInfo,
-    ) -> Result<Deleted, Refusal<Sensitive>> {
+    ) -> Result<Deleted, Refusal<Deleting>> {
         delete_account(&self.app, &caller, &request).await?;
         Ok(Deleted::Deleted)
     }
@@ -180,6 +180,12 @@ impl ChangePasswordRequest {
             .ok_or_else(|| Problem::from(ChangePasswordError::WrongPassword))?;
         Ok((current, new))
     }
+}
+
+/// Refusals of deleting the account.
+struct Deleting;
+impl Statuses for Deleting {
+    const EXTRA: &'static [u16] = &[401, 403, 409];
 }
 
 /// Refusals of sensitive acts.
@@ -221,6 +227,10 @@ impl From<DeleteError> for Problem {
         match error {
             DeleteError::SignInAgain => Self::new(ProblemCode::ReauthenticationRequired),
             DeleteError::SessionEnded => Self::new(ProblemCode::SessionRevoked),
+            DeleteError::LastAdmin => Self::with_detail(
+                ProblemCode::Conflict,
+                "The last admin cannot go: make somebody else an admin first.",
+            ),
             DeleteError::Db(error) => error.into(),
         }
     }

@@ -22,6 +22,7 @@ pub async fn delete_account(
             Ok(())
         }
         "stale" => Err(DeleteError::SignInAgain),
+        "last_admin" => Err(DeleteError::LastAdmin),
         _ => Err(DeleteError::SessionEnded),
     }
 }
@@ -33,6 +34,8 @@ pub enum DeleteError {
     SignInAgain,
     /// The session has ended.
     SessionEnded,
+    /// Nobody could administer any more.
+    LastAdmin,
     /// The database.
     Db(DbError),
 }

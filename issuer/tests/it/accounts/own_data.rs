@@ -2,6 +2,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::admin::admin;
 use crate::second_factor::with_totp;
 use crate::support::app::PASSWORD;
 use crate::support::{Actor, Answer, TestApp};
@@ -120,6 +121,15 @@ async fn deleting_needs_a_recent_sign_in() {
         .await
         .expect_problem(403, "reauthentication_required");
     ada.get(ME).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_last_admin_cannot_delete_their_account() {
+    let app = TestApp::start().await;
+    let root = admin(&app, "root").await;
+    root.delete(ME).await.expect_problem(409, "conflict");
+    admin(&app, "boss").await;
+    root.delete(ME).await.expect(204);
 }
 
 #[tokio::test]
