@@ -235,6 +235,10 @@ begin
   if v_standing <> 'fresh' then
     return v_standing;
   end if;
+  -- An admin changes their own password; voiding it could leave nobody who can sign in.
+  if p_act = 'force_password_reset' and p_target_id = p_admin_id then
+    return 'conflict';
+  end if;
   return auth.apply_to_user(p_act, p_target_id, p_args,
     p_request || jsonb_build_object('actorKind', 'admin', 'actorId', p_admin_id));
 end $$;

@@ -235,6 +235,16 @@ async fn a_voided_password_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn an_admin_does_not_void_their_own_password() {
+    let app = TestApp::start().await;
+    let root = admin(&app, "root").await;
+    root.post_empty(&format!("{USERS}/{}/force-password-reset", root.id))
+        .await
+        .expect_problem(409, "conflict");
+    root.login(&root.email, json!({})).await;
+}
+
+#[tokio::test]
 async fn a_forced_reset_mails_the_link_that_ends_it() {
     let app = MailApp::start().await;
     let (root, bob) = (app.user("root").await, app.user("bob").await);
