@@ -112,7 +112,7 @@ struct BanRequest {
 #[oai(rename = "RoleRequest", deny_unknown_fields)]
 struct RoleRequest {
     /// `user` or `admin`.
-    role: String,
+    role: UserRole,
 }
 
 #[derive(Debug, Object)]
@@ -239,12 +239,8 @@ impl AdminApi {
         id: Path<String>,
         body: Body<RoleRequest>,
     ) -> Result<Done, Refusal<AdminOnly>> {
-        if !matches!(body.0.role.as_str(), "user" | "admin") {
-            let error = FieldError::new("role", "must be user or admin");
-            return Err(Problem::validation(vec![error]).into());
-        }
-        self.act(&caller, &id.0, &Act::SetRole(body.0.role), &request)
-            .await
+        let act = Act::SetRole(body.0.role.name().into());
+        self.act(&caller, &id.0, &act, &request).await
     }
 
     /// Void a user's password
