@@ -256,6 +256,7 @@ fn scalar_problem(ty: &str, schema: &MetaSchema, value: &Value) -> Option<String
             let length = text.chars().count();
             schema.min_length.is_none_or(|min| length >= min)
                 && schema.max_length.is_none_or(|max| length <= max)
+                && (schema.enum_items.is_empty() || schema.enum_items.contains(value))
         }
         ("integer", Value::Number(number)) => number
             .as_i64()
@@ -273,6 +274,10 @@ fn in_range(schema: &MetaSchema, number: i64) -> bool {
 
 fn expectation(ty: &str, schema: &MetaSchema) -> String {
     match ty {
+        "string" if !schema.enum_items.is_empty() => {
+            let names = schema.enum_items.iter().filter_map(Value::as_str);
+            format!("must be one of {}", names.collect::<Vec<_>>().join(", "))
+        }
         "string" => match (schema.min_length, schema.max_length) {
             (Some(min), Some(max)) => format!("must be a string of {min} to {max} characters"),
             (None, Some(max)) => format!("must be a string of at most {max} characters"),
@@ -312,7 +317,7 @@ const MAX_FIELD_ERRORS: usize = 20;
 
 #[cfg(test)]
 mod tests {
-    use poem_openapi::Object;
+    use poem_openapi::{Enum, Object};
 
     use super::*;
 
@@ -324,6 +329,14 @@ mod tests {
         #[oai(validator(min_length = 1, max_length = 8))]
         name: String,
         note: Option<String>,
+        colour: Option<Colour>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+    #[oai(rename_all = "lowercase")]
+    enum Colour {
+        Red,
+        Green,
     }
 
     fn errors(body: &str) -> Vec<(String, String)> {
@@ -370,6 +383,15 @@ mod tests {
             [(String::new(), "must be an object".to_owned())]
         );
         assert_eq!(errors(r#"{"amount":1,"name":"a","note":3}"#)[0].0, "note");
+    }
+
+    #[test]
+    fn a_name_that_is_not_on_the_list_is_answered_with_the_list() {
+        let found = errors(r#"{"amount":1,"name":"a","colour":"blue"}"#);
+        let expected = ("colour".to_owned(), "must be one of red, green".to_owned());
+        assert_eq!(found, [expected]);
+        let body = parse::<Example>(br#"{"amount":1,"name":"a","colour":"green"}"#);
+        assert_eq!(body.expect("accepted").colour, Some(Colour::Green));
     }
 
     #[test]

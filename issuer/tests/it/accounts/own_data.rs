@@ -37,19 +37,17 @@ async fn name_and_language_change_and_the_rest_stays() {
 async fn a_profile_refuses_what_is_not_its_own() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
-    let cases: [(Value, &[&str]); 5] = [
+    let cases: [(Value, &[&str]); 6] = [
         (json!({"name": ""}), &["name"]),
         (json!({"name": "x".repeat(101)}), &["name"]),
         (json!({"role": "admin"}), &["role"]),
         (json!({"email": "eve@example.com"}), &["email"]),
         (json!({"name": 7}), &["name"]),
+        (json!({"locale": "tlh"}), &["locale"]),
     ];
     for (body, fields) in cases {
         patch(&ada, body).await.expect_invalid(fields);
     }
-    patch(&ada, json!({"locale": "tlh"}))
-        .await
-        .expect_problem(422, "validation_failed");
     patch(&app.anon(), json!({}))
         .await
         .expect_problem(401, "missing_token");
