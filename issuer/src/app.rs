@@ -8,7 +8,7 @@ use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::db::Db;
-use crate::http::rate_limit::{RateLimiter, SharedTable};
+use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
@@ -99,6 +99,24 @@ impl App {
     /// Whether budgets are off: in development everybody is on this machine.
     pub fn is_unlimited(&self) -> bool {
         self.config.mode == Mode::Development
+    }
+
+    /// Draws on the budget of an account, named by a digest whether or not it exists.
+    ///
+    /// # Errors
+    /// [`UsedUp`], except in development.
+    pub async fn draw_for_account(&self, class: Class, digest: [u8; 32]) -> Result<(), UsedUp> {
+        if self.is_unlimited() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let decision = self.limiter.draw_for_account(class, digest, now).await;
+        match decision.allowed {
+            true => Ok(()),
+            false => Err(UsedUp {
+                retry_after_secs: decision.reset_secs,
+            }),
+        }
     }
 
     /// A digest that names an e-mail address without holding it.

@@ -179,28 +179,18 @@ async fn draw_on_account(
     client: Client,
     ip: IpAddr,
 ) -> Result<(), LoginError> {
-    if client == Client::Known || app.is_unlimited() {
+    if client == Client::Known {
         return Ok(());
     }
-    let now = app.clock.now();
-    let account = shorten(app.address_digest(email.as_str()));
-    let of_all = app
-        .limiter
-        .draw_for_account(Class::LoginAccount, account, now);
-    let of_all = of_all.await;
-    if of_all.allowed {
+    let account = app.address_digest(email.as_str());
+    let Err(of_all) = app.draw_for_account(Class::LoginAccount, account).await else {
         return Ok(());
-    }
-    let here = shorten(client_digest(app, email, ip));
-    let of_one = app
-        .limiter
-        .draw_for_account(Class::LoginAccountAddress, here, now);
-    match of_one.await.allowed {
-        true => Ok(()),
-        false => Err(LoginError::RateLimited {
-            retry_after_secs: of_all.reset_secs,
-        }),
-    }
+    };
+    let here = client_digest(app, email, ip);
+    let of_one = app.draw_for_account(Class::LoginAccountAddress, here).await;
+    of_one.map_err(|_| LoginError::RateLimited {
+        retry_after_secs: of_all.retry_after_secs,
+    })
 }
 
 async fn refuse<T>(
@@ -247,12 +237,6 @@ fn client_digest(app: &App, email: &Email, ip: IpAddr) -> [u8; 32] {
         b"\n",
         &network.to_be_bytes(),
     ])
-}
-
-/// Half a digest names an account well enough.
-pub(super) fn shorten(digest: [u8; 32]) -> [u8; 16] {
-    let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
-    head
 }
 
 /// Why nobody was signed in.

@@ -39,6 +39,16 @@ pub enum UserOrService {
 #[derive(Debug)]
 pub struct OptionalCaller(pub Option<Caller>);
 
+impl OptionalCaller {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        match Caller::of(request) {
+            Ok(caller) => Ok(Self(Some(caller))),
+            Err(problem) if problem.code() == ProblemCode::MissingToken => Ok(Self(None)),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
 impl Caller {
     fn of(request: &Request) -> Result<Self, Problem> {
         let claims = claims(request)?;
@@ -102,103 +112,50 @@ fn bearer_token(request: &Request) -> Result<Option<&str>, Problem> {
     }
 }
 
-impl<'a> ApiExtractor<'a> for Caller {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
+/// An extractor that reads the `Authorization` header: how a request becomes one, and the statuses
+/// of its refusals. One that is content with no header says so.
+macro_rules! bearer_extractor {
+    ($caller:ty, $statuses:ty, $read:expr $(, $fallback:literal)?) => {
+        impl<'a> ApiExtractor<'a> for $caller {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
 
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
+            fn register(registry: &mut Registry) {
+                register_bearer(registry);
+            }
 
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
+            fn security_schemes() -> Vec<&'static str> {
+                vec![SCHEME]
+            }
 
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        Self::of(request).map_err(|problem| Refusal::<SignedIn>::from(problem).into())
-    }
-}
+            $(fn has_security_fallback() -> bool {
+                $fallback
+            })?
 
-impl<'a> ApiExtractor<'a> for AdminCaller {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        Self::of(request).map_err(|problem| Refusal::<AdminOnly>::from(problem).into())
-    }
-}
-
-impl<'a> ApiExtractor<'a> for UserOrService {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        Self::of(request)
-            .await
-            .map_err(|problem| Refusal::<SignedIn>::from(problem).into())
-    }
-}
-
-impl<'a> ApiExtractor<'a> for OptionalCaller {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_bearer(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    fn has_security_fallback() -> bool {
-        true
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        match Caller::of(request) {
-            Ok(caller) => Ok(Self(Some(caller))),
-            Err(problem) if problem.code() == ProblemCode::MissingToken => Ok(Self(None)),
-            Err(problem) => Err(Refusal::<SignedIn>::from(problem).into()),
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> Result<Self> {
+                let read: Result<Self, Problem> = $read(request).await;
+                read.map_err(|problem| Refusal::<$statuses>::from(problem).into())
+            }
         }
-    }
+    };
 }
+
+bearer_extractor!(Caller, SignedIn, async |request| Caller::of(request));
+bearer_extractor!(AdminCaller, AdminOnly, async |request| AdminCaller::of(
+    request
+));
+bearer_extractor!(UserOrService, SignedIn, UserOrService::of);
+bearer_extractor!(
+    OptionalCaller,
+    SignedIn,
+    async |request| OptionalCaller::of(request),
+    true
+);
 
 fn register_bearer(registry: &mut Registry) {
     registry.create_security_scheme(

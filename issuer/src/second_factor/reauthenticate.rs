@@ -69,24 +69,13 @@ pub async fn reauthenticate(
 
 /// Whoever holds somebody's access token must not guess their password with it.
 async fn draw_on_account(app: &App, caller: &Caller) -> Result<(), ReauthenticateError> {
-    if app.is_unlimited() {
-        return Ok(());
-    }
     let digest = app
         .digests
         .mac(&[b"reauthenticate:", caller.user_id.as_bytes()]);
-    let (head, _) = digest.split_at(16);
-    let account = head.try_into().expect("half of 32 bytes");
-    let decision = app
-        .limiter
-        .draw_for_account(Class::LoginAccount, account, app.clock.now())
-        .await;
-    match decision.allowed {
-        true => Ok(()),
-        false => Err(ReauthenticateError::RateLimited {
-            retry_after_secs: decision.reset_secs,
-        }),
-    }
+    let drawn = app.draw_for_account(Class::LoginAccount, digest).await;
+    drawn.map_err(|used_up| ReauthenticateError::RateLimited {
+        retry_after_secs: used_up.retry_after_secs,
+    })
 }
 
 async fn load(app: &App, caller: &Caller) -> Result<OwnCredentials, ReauthenticateError> {

@@ -2,7 +2,6 @@
 
 use super::store;
 use crate::accounts::Email;
-use crate::accounts::login::shorten;
 use crate::app::App;
 use crate::db::DbError;
 use crate::http::RequestInfo;
@@ -53,20 +52,11 @@ pub async fn request_mail(
 
 /// Draws on the budget of an address, whether or not it exists.
 pub async fn draw(app: &App, email: &Email) -> Result<(), AskingError> {
-    if app.is_unlimited() {
-        return Ok(());
-    }
-    let digest = shorten(app.address_digest(email.as_str()));
-    let decision = app
-        .limiter
-        .draw_for_account(Class::MailAccount, digest, app.clock.now())
-        .await;
-    match decision.allowed {
-        true => Ok(()),
-        false => Err(AskingError::RateLimited {
-            retry_after_secs: decision.reset_secs,
-        }),
-    }
+    let digest = app.address_digest(email.as_str());
+    let drawn = app.draw_for_account(Class::MailAccount, digest).await;
+    drawn.map_err(|used_up| AskingError::RateLimited {
+        retry_after_secs: used_up.retry_after_secs,
+    })
 }
 
 /// Why nothing was asked for.

@@ -1,7 +1,6 @@
 //! Changing one's password.
 
 use super::store;
-use crate::accounts::login::shorten;
 use crate::accounts::model::Password;
 use crate::accounts::password::{Client, HashError, Verdict};
 use crate::app::App;
@@ -57,20 +56,11 @@ fn standing(outcome: &str) -> Result<(), ChangePasswordError> {
 
 /// Whoever holds a stolen session must not try passwords with it.
 async fn draw(app: &App, caller: &Caller) -> Result<(), ChangePasswordError> {
-    if app.is_unlimited() {
-        return Ok(());
-    }
-    let digest = shorten(app.digests.mac(&[b"password:", caller.user_id.as_bytes()]));
-    let decision = app
-        .limiter
-        .draw_for_account(Class::MailAccount, digest, app.clock.now())
-        .await;
-    match decision.allowed {
-        true => Ok(()),
-        false => Err(ChangePasswordError::RateLimited {
-            retry_after_secs: decision.reset_secs,
-        }),
-    }
+    let digest = app.digests.mac(&[b"password:", caller.user_id.as_bytes()]);
+    let drawn = app.draw_for_account(Class::MailAccount, digest).await;
+    drawn.map_err(|used_up| ChangePasswordError::RateLimited {
+        retry_after_secs: used_up.retry_after_secs,
+    })
 }
 
 /// Why the password stays.

@@ -112,6 +112,13 @@ impl Budget {
     }
 }
 
+/// A budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedUp {
+    /// When to try again.
+    pub retry_after_secs: u64,
+}
+
 /// Whose budget is drawn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
