@@ -27,6 +27,7 @@ pub enum KeysCommand {
     /// Take a key out of use at once: its tokens are refused within seconds
     Revoke {
         /// The key's id, as `keys list` shows it
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// For a program to read
         #[arg(long)]

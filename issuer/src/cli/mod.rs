@@ -144,3 +144,46 @@ fn fail(message: &str) -> ExitCode {
     eprintln!("tollgate: {message}");
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_id_that_begins_with_a_hyphen_is_an_id() {
+        for id in ["-Qz7", "--Qz7", "_Qz7"] {
+            for words in [
+                "keys revoke",
+                "service-token revoke",
+                "user show",
+                "user ban --reason spam",
+                "user unban",
+                "user revoke-sessions",
+                "user delete",
+                "user restore",
+            ] {
+                let line = ["tollgate"].into_iter().chain(words.split(' ')).chain([id]);
+                if let Err(error) = Cli::try_parse_from(line) {
+                    panic!("{words} {id}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn option_beside_an_id_is_an_option() {
+        for line in [
+            ["tollgate", "keys", "revoke", "-Qz7", "--json"],
+            ["tollgate", "keys", "revoke", "--json", "-Qz7"],
+        ] {
+            let cli = Cli::try_parse_from(line).expect("the command line is understood");
+            let Command::Keys {
+                command: keys::KeysCommand::Revoke { kid, json },
+            } = cli.command
+            else {
+                panic!("another command");
+            };
+            assert_eq!((kid.as_str(), json), ("-Qz7", true));
+        }
+    }
+}

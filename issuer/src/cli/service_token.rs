@@ -39,6 +39,7 @@ pub enum ServiceTokenCommand {
     /// Make a credential void
     Revoke {
         /// Its id, as `service-token list` shows it
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }

@@ -51,6 +51,7 @@ pub enum UserCommand {
     /// Show one user
     Show {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
         /// For a program to read
         #[arg(long)]
@@ -59,6 +60,7 @@ pub enum UserCommand {
     /// Sign somebody out and keep them out
     Ban {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
         /// Why
         #[arg(long)]
@@ -70,11 +72,13 @@ pub enum UserCommand {
     /// End a ban
     Unban {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
     },
     /// Give or take the role of an admin
     Role {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
         /// user or admin
         role: String,
@@ -82,16 +86,19 @@ pub enum UserCommand {
     /// Sign somebody out everywhere
     RevokeSessions {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
     },
     /// Delete an account; it is erased after 30 days
     Delete {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
     },
     /// Take a deletion back
     Restore {
         /// Id or address
+        #[arg(allow_hyphen_values = true)]
         user: String,
     },
 }
