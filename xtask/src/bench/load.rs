@@ -1,49 +1,75 @@
 //! Load on the issuer: sign-ins as fast as they go, refreshes at a steady rate.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use ureq::Agent;
 
-/// A connection that is kept, as a client keeps it.
+/// A connection that is kept, as a client keeps it. No library between: the load runs on the
+/// cores that are measured, and what it costs would count as the issuer's.
 pub struct Client {
-    agent: Agent,
-    url: String,
+    host: String,
+    stream: BufReader<TcpStream>,
 }
 
 impl Client {
-    /// Connects with the first request.
-    pub fn new(url: &str) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .proxy(None)
-            .build();
-        Self {
-            agent: config.new_agent(),
-            url: url.to_owned(),
-        }
+    /// Connects to an address such as `http://127.0.0.1:3001`.
+    pub fn connect(url: &str) -> Result<Self> {
+        let host = url.strip_prefix("http://").context("an http address")?;
+        let stream = TcpStream::connect(host)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self {
+            host: host.to_owned(),
+            stream: BufReader::new(stream),
+        })
     }
 
     /// POST under `/api/v1/auth`; demands this status.
-    pub fn post(&self, path: &str, body: &Value, status: u16) -> Result<Value> {
-        let url = format!("{}/api/v1/auth{path}", self.url);
-        let request = self
-            .agent
-            .post(&url)
-            .header("content-type", "application/json");
-        let mut answer = request.send(body.to_string()).context(path.to_owned())?;
-        let text = answer.body_mut().read_to_string()?;
-        let found = answer.status().as_u16();
+    pub fn post(&mut self, path: &str, body: &Value, status: u16) -> Result<Value> {
+        let body = body.to_string();
+        let request = format!(
+            "POST /api/v1/auth{path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let (found, text) = self.answer().context(path.to_owned())?;
         ensure!(found == status, "{path} answered {found}: {text}");
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Status and body of an answer that says its length, as each of the issuer's does.
+    fn answer(&mut self) -> Result<(u16, String)> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).context("no status")?.parse()?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line)?;
+            let header = line.trim_end();
+            if header.is_empty() {
+                break;
+            }
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok((status, String::from_utf8(body)?))
+    }
+
     /// Signs in; the refresh token.
-    pub fn login(&self, user: usize) -> Result<String> {
+    pub fn login(&mut self, user: usize) -> Result<String> {
         let answer = self.post("/login", &credentials(user), 200)?;
         token(&answer)
     }
@@ -62,7 +88,7 @@ pub fn sign_in(url: &str, n_connections: usize, n_users: usize, over: &AtomicBoo
             .map(|worker| {
                 let n_done = &n_done;
                 scope.spawn(move || -> Result<()> {
-                    let client = Client::new(url);
+                    let mut client = Client::connect(url)?;
                     let mut user = worker;
                     while !over.load(Ordering::Relaxed) {
                         client.login(user % n_users)?;
@@ -112,7 +138,7 @@ fn refresh_chain(
     (first, end): (Instant, Instant),
     pause: Duration,
 ) -> Result<Vec<Duration>> {
-    let client = Client::new(url);
+    let mut client = Client::connect(url)?;
     let mut times = Vec::new();
     let mut due = first;
     while due < end {

@@ -24,6 +24,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     );
     let program = server::build(workspace)?;
     let server = Server::start(workspace, &toolbox, &program)?;
+    ui::line("users", &format!("{N_USERS} register and sign in first"));
     let mut chains = prepare(&server.url)?;
     ui::line(
         "load",
@@ -40,7 +41,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// Users who have signed in before: strangers have half of the slots only.
 fn prepare(url: &str) -> Result<Vec<String>> {
-    let client = Client::new(url);
+    let mut client = Client::connect(url)?;
     for user in 0..N_USERS {
         client.post("/register", &load::credentials(user), 201)?;
         client.login(user)?;
@@ -177,7 +178,8 @@ fn decimal(thousandths: u64) -> String {
 /// Odd, so that there is a median.
 const ROUNDS: usize = 5;
 const LASTING: Duration = Duration::from_secs(5);
-const N_USERS: usize = 64;
+/// So many that nobody gathers more sessions in a run than people have.
+const N_USERS: usize = 256;
 const N_CONNECTIONS: usize = 16;
 const N_CHAINS: usize = 10;
 const REFRESH_RATE: u32 = 50;
