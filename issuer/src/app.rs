@@ -7,6 +7,7 @@ use shared_claims::{Policy, Verifier};
 use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
+use crate::credits::Batcher;
 use crate::db::Db;
 use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
@@ -52,6 +53,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks links and codes in mail.
     pub mail_links: MailLinks,
+    /// Sends charges to the ledger.
+    pub charges: Batcher,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -87,6 +90,7 @@ impl App {
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
+            charges: Batcher::new(db.clone(), config.credits),
             config,
             db,
             clock,

@@ -259,7 +259,7 @@ impl CreditsApi {
         let key = key.or_field(body.0.idempotency_key.clone())?;
         let charge = body.0.check()?;
         let user_id = &caller.user_id;
-        let charged = use_credits::use_credits(&self.app, user_id, &charge, key.as_deref()).await?;
+        let charged = use_credits::use_credits(&self.app, user_id, charge, key).await?;
         let answer = UseAnswer {
             transaction: charged.transaction.into(),
             balance: charged.balance.get(),

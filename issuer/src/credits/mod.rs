@@ -14,6 +14,7 @@
 //! 7. Amounts are whole numbers, from 1 to 10^12 in a request; there are no floats.
 
 mod api;
+mod batcher;
 mod canonical_json;
 mod fingerprint;
 mod grant_signup_bonus;
@@ -30,6 +31,7 @@ mod store;
 mod use_credits;
 
 pub use api::CreditsApi;
+pub use batcher::Batcher;
 pub use grant_signup_bonus::grant_signup_bonus;
 pub use holds::HoldsApi;
 pub use open_account::open_account;

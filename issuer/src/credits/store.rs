@@ -4,12 +4,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::batcher::ChargeRequest;
 use super::metadata::Metadata;
-use super::model::{
-    Balance, Credits, EntryKind, Package, Purchase, RequestKey, Transaction, transaction_id,
-};
+use super::model::{Balance, Credits, EntryKind, Package, Purchase, Transaction, transaction_id};
 use super::reconcile::Incident;
-use super::use_credits::Charge;
 use crate::config::CreditsConfig;
 use crate::db::DbError;
 
@@ -152,30 +150,69 @@ pub async fn find_balance(
 /// Spends, in one call.
 pub async fn use_credits(
     connection: &mut PgConnection,
-    user_id: &str,
-    charge: &Charge,
-    key: &RequestKey<'_>,
+    request: &ChargeRequest,
     config: &CreditsConfig,
 ) -> Result<ChargeRow, DbError> {
+    let charge = &request.charge;
     let row = sqlx::query_as!(
         ChargeRow,
         r#"select outcome as "outcome!", replayed as "replayed!", available, retry_after_secs,
                   account_id, seq, amount, balance_after, app_id, description, metadata, created_at
              from credits.use_credits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
-        user_id,
+        request.user_id,
         charge.amount.get(),
         charge.app_id.as_str(),
         charge.description,
         charge.metadata.as_ref().map(Metadata::as_json),
-        key.principal.scope(),
-        key.key,
-        key.fingerprint.as_bytes(),
+        request.principal.scope(),
+        request.key,
+        request.fingerprint.as_bytes(),
         config.daily_free,
         config.daily_free_expires_hours,
     )
     .fetch_one(connection)
     .await?;
     Ok(row)
+}
+
+/// Spends for many in one transaction, each with an outcome of its own, in the same order.
+pub async fn use_credits_batch(
+    connection: &mut PgConnection,
+    requests: &[ChargeRequest],
+    config: &CreditsConfig,
+) -> Result<Vec<ChargeRow>, DbError> {
+    fn each<'a, T>(
+        requests: &'a [ChargeRequest],
+        field: impl FnMut(&'a ChargeRequest) -> T,
+    ) -> Vec<T> {
+        requests.iter().map(field).collect()
+    }
+    let rows = sqlx::query_as!(
+        ChargeRow,
+        r#"select outcome as "outcome!", replayed as "replayed!", available, retry_after_secs,
+                  account_id, seq, amount, balance_after, app_id, description, metadata, created_at
+             from credits.use_credits_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+        &each(requests, |r| r.user_id.as_str()) as &[&str],
+        &each(requests, |r| r.charge.amount.get()),
+        &each(requests, |r| r.charge.app_id.as_str()) as &[&str],
+        &each(requests, |r| r.charge.description.as_str()) as &[&str],
+        &each(requests, |r| r
+            .charge
+            .metadata
+            .as_ref()
+            .map(Metadata::as_json)) as &[Option<&Value>],
+        &each(requests, |r| r.principal.scope()) as &[&str],
+        &each(requests, |r| r.key.as_deref()) as &[Option<&str>],
+        &each(requests, |r| r.fingerprint.as_bytes()) as &[&[u8]],
+        config.daily_free,
+        config.daily_free_expires_hours,
+    )
+    .fetch_all(connection)
+    .await?;
+    match rows.len() == requests.len() {
+        true => Ok(rows),
+        false => Err(DbError::Inconsistent("a batch left a charge unanswered")),
+    }
 }
 
 /// What moved credits, newest first.

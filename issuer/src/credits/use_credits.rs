@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::batcher::ChargeRequest;
 use super::fingerprint::Fingerprint;
 use super::metadata::Metadata;
-use super::model::{AppId, Credits, Principal, RequestKey, Transaction};
-use super::store;
+use super::model::{AppId, Credits, Principal, Transaction};
 use crate::app::App;
 use crate::db::DbError;
 
@@ -42,17 +42,17 @@ pub struct Charged {
 pub async fn use_credits(
     app: &App,
     user_id: &str,
-    charge: &Charge,
-    idempotency_key: Option<&str>,
+    charge: Charge,
+    idempotency_key: Option<String>,
 ) -> Result<Charged, UseCreditsError> {
-    let key = RequestKey {
+    let request = ChargeRequest {
+        user_id: user_id.to_owned(),
         principal: Principal::user(user_id),
         key: idempotency_key,
         fingerprint: charge.fingerprint(),
+        charge,
     };
-    let mut connection = app.db.acquire().await?;
-    let row =
-        store::use_credits(&mut connection, user_id, charge, &key, &app.config.credits).await?;
+    let row = app.charges.charge(request).await?;
     match row.outcome.as_str() {
         "posted" => Ok(Charged {
             balance: row.available()?,

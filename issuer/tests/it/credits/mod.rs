@@ -3,6 +3,7 @@
 
 mod attacks;
 mod balance;
+mod batches;
 mod history;
 mod holds;
 mod ledger;
