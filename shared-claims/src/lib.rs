@@ -90,6 +90,7 @@ mod policy;
 #[cfg(test)]
 #[path = "../tests/it/random.rs"]
 mod random;
+mod receipt;
 mod revocations;
 #[cfg(feature = "sign")]
 pub mod sign;
@@ -105,6 +106,7 @@ pub use key_cache::{CacheState, KeyCache, KeyCacheTtl, Lookup, Outcome, Report, 
 pub use key_set::{KeySet, VerifyingKey};
 pub use kid::{Kid, thumbprint};
 pub use policy::{Leeway, Policy};
+pub use receipt::Receipt;
 pub use revocations::{Prefix, RevocationDocument, Revocations, hash_prefix};
 pub use time::{UnixMillis, UnixTime};
 pub use verifier::Verifier;

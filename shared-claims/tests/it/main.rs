@@ -6,6 +6,7 @@ mod feed_cache;
 mod forge;
 mod key_cache;
 mod random;
+mod receipt;
 mod revocations;
 mod robustness;
 mod sign;
