@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 /// cores that are measured, and what it costs would count as the issuer's.
 pub struct Client {
     host: String,
+    authorization: String,
     stream: BufReader<TcpStream>,
 }
 
@@ -25,17 +26,25 @@ impl Client {
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self {
             host: host.to_owned(),
+            authorization: String::new(),
             stream: BufReader::new(stream),
         })
     }
 
-    /// POST under `/api/v1/auth`; demands this status.
+    /// Sends this access token with every request.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.authorization = format!("authorization: Bearer {token}\r\n");
+        self
+    }
+
+    /// POST under `/api/v1`; demands this status.
     pub fn post(&mut self, path: &str, body: &Value, status: u16) -> Result<Value> {
         let body = body.to_string();
         let request = format!(
-            "POST /api/v1/auth{path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+            "POST /api/v1{path} HTTP/1.1\r\nhost: {}\r\n{}content-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             self.host,
+            self.authorization,
             body.len()
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
@@ -70,8 +79,8 @@ impl Client {
 
     /// Signs in; the refresh token.
     pub fn login(&mut self, user: usize) -> Result<String> {
-        let answer = self.post("/login", &credentials(user), 200)?;
-        token(&answer)
+        let answer = self.post("/auth/login", &credentials(user), 200)?;
+        member(&answer, "refreshToken")
     }
 }
 
@@ -143,9 +152,9 @@ fn refresh_chain(
     let mut due = first;
     while due < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let answer = client.post("/refresh", &json!({ "refreshToken": chain }), 200)?;
+        let answer = client.post("/auth/refresh", &json!({ "refreshToken": chain }), 200)?;
         times.push(due.elapsed());
-        let successor = token(&answer)?;
+        let successor = member(&answer, "refreshToken")?;
         ensure!(
             successor != *chain,
             "a refresh answered the token it was given"
@@ -156,12 +165,14 @@ fn refresh_chain(
     Ok(times)
 }
 
-fn token(answer: &Value) -> Result<String> {
-    let token = answer["refreshToken"].as_str();
-    token.map(str::to_owned).context("no refresh token")
+/// A member that must be text.
+pub fn member(answer: &Value, name: &str) -> Result<String> {
+    let text = answer[name].as_str().map(str::to_owned);
+    text.with_context(|| format!("no {name} in the answer"))
 }
 
-fn join<T>(worker: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+/// What a worker found.
+pub fn join<T>(worker: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     worker
         .join()
         .map_err(|_| anyhow::anyhow!("a worker panicked"))?
