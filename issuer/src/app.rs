@@ -7,6 +7,7 @@ use shared_claims::{Policy, Verifier};
 use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
+use crate::credits::GiftCodes;
 use crate::db::Db;
 use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
@@ -52,6 +53,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks links and codes in mail.
     pub mail_links: MailLinks,
+    /// Makes the codes of gifts.
+    pub gift_codes: GiftCodes,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -85,6 +88,7 @@ impl App {
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
+            gift_codes: GiftCodes::new(master_keys.derive_all(Purpose::GiftCodes)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
             config,

@@ -16,6 +16,8 @@ pub enum Class {
     LoginAccountAddress,
     /// Mail asked for and codes tried, per address; passwords tried from a session, per user.
     MailAccount,
+    /// `POST /credits/gifts/redeem`, per user.
+    GiftCode,
     /// `POST /auth/refresh`.
     Refresh,
     /// `POST /auth/validate`.
@@ -45,6 +47,8 @@ impl Class {
                 period_secs: 600,
             },
             Self::MailAccount => per_minute(6),
+            // A person types a code once or twice; nobody guesses 128 bits.
+            Self::GiftCode => per_minute(10),
             Self::Refresh => per_minute(60),
             // Backends call it for each of their requests; it costs one signature check.
             Self::Validate => per_minute(6000),
@@ -66,6 +70,7 @@ impl Class {
             Self::LoginAccount => "login_account",
             Self::LoginAccountAddress => "login_account_address",
             Self::MailAccount => "mail_account",
+            Self::GiftCode => "gift_code",
             Self::Refresh => "refresh",
             Self::Validate => "validate",
             Self::Write => "write",
