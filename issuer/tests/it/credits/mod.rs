@@ -3,6 +3,8 @@
 
 mod attacks;
 mod balance;
+mod corrections;
+mod gifts;
 mod history;
 mod holds;
 mod ledger;
@@ -11,9 +13,12 @@ mod random;
 mod reconcile;
 mod refused_input;
 mod signup_bonus;
+mod sleeping;
+mod spend_limits;
 mod statements;
 mod storms;
 mod tables;
+mod usage;
 mod use_credits;
 
 pub use ledger::Ledger;
