@@ -28,11 +28,11 @@ comment on table credits.usage_progress is
 
 create table credits.usage_rollup (
   singleton  bigint      not null default 1,
-  scanned_to timestamptz not null,
+  scanned_to timestamptz not null default '-infinity',
   constraint usage_rollup_pkey primary key (singleton),
   constraint usage_rollup_single check (singleton = 1)
 );
-insert into credits.usage_rollup (scanned_to) select coalesce(min(e.created_at), auth.clock()) from credits.entries e;
+insert into credits.usage_rollup default values;
 comment on table credits.usage_rollup is
   'Where to look for accounts with new entries. Only saves work: what is overlooked is read from the entries themselves.';
 
@@ -105,6 +105,9 @@ begin
     return false;
   end if;
   v_now := auth.clock();
+  if v_from = '-infinity' then
+    select coalesce(min(e.created_at), v_now) into v_from from credits.entries e;
+  end if;
   v_to := least(v_from + c_step, v_now);
   v_account_ids := array(
     select distinct e.account_id from credits.entries e

@@ -10,8 +10,6 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use url::form_urlencoded;
 
 use super::list_transactions::{self, Filter, Start};
 use super::metadata::Metadata;
@@ -449,21 +447,7 @@ fn page_start(offset: Option<u32>, cursor: Option<i64>) -> Start {
 
 /// RFC 8288, with a target relative to this request's.
 fn next_page(limit: u16, seq: i64, filter: &Filter) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("limit", &limit.to_string());
-    query.append_pair("cursor", &seq.to_string());
-    if let Some(kind) = filter.kind {
-        query.append_pair("type", kind.name());
-    }
-    if let Some(app_id) = &filter.app_id {
-        query.append_pair("appId", app_id.as_str());
-    }
-    for (name, at) in [("from", filter.from), ("to", filter.to)] {
-        if let Some(text) = at.and_then(|at| at.format(&Rfc3339).ok()) {
-            query.append_pair(name, &text);
-        }
-    }
-    let query = query.finish();
+    let query = filter.query(limit, seq);
     format!("</api/v1/credits/transactions?{query}>; rel=\"next\"")
 }
 

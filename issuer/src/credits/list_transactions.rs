@@ -1,6 +1,8 @@
 //! The history of an account.
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use url::form_urlencoded;
 
 use super::model::{AppId, EntryKind, Transaction};
 use super::store;
@@ -27,6 +29,27 @@ pub struct Filter {
     pub from: Option<OffsetDateTime>,
     /// Only before then.
     pub to: Option<OffsetDateTime>,
+}
+
+impl Filter {
+    /// As the query of a link to the page of `limit` entries after the one of this number.
+    pub fn query(&self, limit: u16, seq: i64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &limit.to_string());
+        query.append_pair("cursor", &seq.to_string());
+        if let Some(kind) = self.kind {
+            query.append_pair("type", kind.name());
+        }
+        if let Some(app_id) = &self.app_id {
+            query.append_pair("appId", app_id.as_str());
+        }
+        for (name, at) in [("from", self.from), ("to", self.to)] {
+            if let Some(text) = at.and_then(|at| at.format(&Rfc3339).ok()) {
+                query.append_pair(name, &text);
+            }
+        }
+        query.finish()
+    }
 }
 
 /// A page, newest first.

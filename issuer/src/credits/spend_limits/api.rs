@@ -40,10 +40,10 @@ pub struct SpendLimitsAdminApi {
     deny_unknown_fields
 )]
 struct SpendLimitsRequest {
-    /// Credits a day; no limit when null or left out.
+    /// Credits a day; no limit when left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "1000000000000")))]
     day: Option<i64>,
-    /// Credits a month; no limit when null or left out.
+    /// Credits a month; no limit when left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "1000000000000")))]
     month: Option<i64>,
 }

@@ -68,10 +68,6 @@ impl UsageApi {
     ///
     /// Exact at this moment. An hour or day in which nothing happened has no line.
     #[oai(path = "/usage", method = "get", operation_id = "readUsage")]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each parameter of the request is one"
-    )]
     async fn read_usage(
         &self,
         caller: Caller,

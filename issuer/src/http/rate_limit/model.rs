@@ -39,7 +39,8 @@ impl Class {
     /// The budget as documented.
     pub fn budget(self) -> Budget {
         match self {
-            Self::Register => per_minute(10),
+            // As for registering: a person types a code once or twice, and nobody guesses 128 bits.
+            Self::Register | Self::GiftCode => per_minute(10),
             Self::Login => per_minute(20),
             Self::LoginAccount => per_minute(30),
             Self::LoginAccountAddress => Budget {
@@ -47,8 +48,6 @@ impl Class {
                 period_secs: 600,
             },
             Self::MailAccount => per_minute(6),
-            // A person types a code once or twice; nobody guesses 128 bits.
-            Self::GiftCode => per_minute(10),
             Self::Refresh => per_minute(60),
             // Backends call it for each of their requests; it costs one signature check.
             Self::Validate => per_minute(6000),

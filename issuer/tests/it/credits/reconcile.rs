@@ -75,15 +75,6 @@ async fn every_seeded_corruption_is_found() {
     let ada = ledger.user("ada").await;
     spend(&ada, 10).await.expect(200); // entry 2
     spend_once(&ada, 10, "k1").await.expect(200); // entry 3
-    ledger
-        .add_lot(&ada, "gift", 50, Some(Duration::days(1)))
-        .await;
-    let id = held(&ada, 20).await;
-    capture(&ada, &id, "c1", json!({})).await.expect(200);
-    let id = held(&ada, 20).await;
-    capture(&ada, &id, "c2", json!({"amount": 10}))
-        .await
-        .expect(200);
     let headers = [("content-type", "application/json")];
     let limit = Some(json!({"day": 1000}).to_string());
     let path = "/api/v1/credits/spend-limits/test";
@@ -94,7 +85,17 @@ async fn every_seeded_corruption_is_found() {
     // Two gifts: one that waits, one that was redeemed.
     buy(&ledger, &ada, "p1", 20, Some(Duration::days(30))).await;
     let ada = ledger.advance_with(Duration::days(7), &ada).await;
-    spend(&ada, 1).await.expect(200);
+    // What is daily goes first, so that what follows comes from one lot.
+    spend(&ada, 5).await.expect(200);
+    ledger
+        .add_lot(&ada, "gift", 50, Some(Duration::days(1)))
+        .await;
+    let id = held(&ada, 20).await;
+    capture(&ada, &id, "c1", json!({})).await.expect(200);
+    let id = held(&ada, 20).await;
+    capture(&ada, &id, "c2", json!({"amount": 10}))
+        .await
+        .expect(200);
     let bob = ledger.user("bob").await;
     for redeemed in [true, false] {
         let gift = ada.post("/api/v1/credits/gifts", json!({"amount": 10}));

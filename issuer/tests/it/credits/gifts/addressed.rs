@@ -135,6 +135,7 @@ async fn answer_does_not_say_whether_somebody_has_the_address() {
     let app = MailApp::start_with(&QUIET).await;
     app.user("proven").await;
     app.register("unproven").await.expect(201);
+    app.deliver().await;
     let ada = giver(&app).await;
     let mut answers = Vec::new();
     for name in ["proven", "unproven", "nobody"] {
@@ -189,6 +190,7 @@ async fn code_of_an_addressed_gift_is_good_for_its_address_only() {
     let ada = giver(&app).await;
     let code = give_to(&ada, 50, "bob").await["code"].clone();
     let code = code.as_str().expect("a code").to_owned();
+    app.deliver().await;
     let eve = app.user("eve").await;
     redeem(&eve, &code).await.expect_problem(404, "not_found");
     assert_eq!(balance(&eve).await, 0);
