@@ -7,7 +7,7 @@ use shared_claims::{Policy, Verifier};
 use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::credits::Batcher;
+use crate::credits::{Batcher, GiftCodes};
 use crate::db::Db;
 use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
@@ -55,6 +55,8 @@ pub struct App {
     pub mail_links: MailLinks,
     /// Sends charges to the ledger.
     pub charges: Batcher,
+    /// Makes the codes of gifts.
+    pub gift_codes: GiftCodes,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -88,6 +90,7 @@ impl App {
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
+            gift_codes: GiftCodes::new(master_keys.derive_all(Purpose::GiftCodes)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
             charges: Batcher::new(db.clone(), config.credits),

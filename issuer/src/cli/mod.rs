@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod calibrate;
+mod credits;
 mod import;
 mod keys;
 mod migrate;
@@ -58,6 +59,11 @@ enum Command {
         #[command(subcommand)]
         command: service_token::ServiceTokenCommand,
     },
+    /// Prove the ledger, and put accounts right
+    Credits {
+        #[command(subcommand)]
+        command: credits::CreditsCommand,
+    },
     /// Prove the audit trail
     Audit {
         #[command(subcommand)]
@@ -110,6 +116,7 @@ pub fn run() -> ExitCode {
             Command::ServiceToken { command } => {
                 service_token::run(read(Mode::Development)?, command).await
             }
+            Command::Credits { command } => credits::run(read(Mode::Development)?, command).await,
             Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);

@@ -113,21 +113,35 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// Every kind with its name in the database.
-    const NAMES: [(Self, &'static str); 8] = [
-        (Self::Purchase, "purchase"),
-        (Self::Usage, "usage"),
-        (Self::Refund, "refund"),
-        (Self::Gift, "gift"),
-        (Self::Bonus, "bonus"),
-        (Self::Daily, "daily"),
-        (Self::Expiry, "expiry"),
-        (Self::Adjustment, "adjustment"),
+    /// All of them.
+    const ALL: [Self; 8] = [
+        Self::Purchase,
+        Self::Usage,
+        Self::Refund,
+        Self::Gift,
+        Self::Bonus,
+        Self::Daily,
+        Self::Expiry,
+        Self::Adjustment,
     ];
 
     /// Reads a name; `None` for anything unknown.
     pub fn from_name(name: &str) -> Option<Self> {
-        find_name(&Self::NAMES, name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As the database calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Usage => "usage",
+            Self::Refund => "refund",
+            Self::Gift => "gift",
+            Self::Bonus => "bonus",
+            Self::Daily => "daily",
+            Self::Expiry => "expiry",
+            Self::Adjustment => "adjustment",
+        }
     }
 }
 

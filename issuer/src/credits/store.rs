@@ -5,9 +5,13 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::batcher::ChargeRequest;
+use super::list_transactions::Filter;
 use super::metadata::Metadata;
-use super::model::{Balance, Credits, EntryKind, Package, Purchase, Transaction, transaction_id};
+use super::model::{
+    AppId, Balance, Credits, EntryKind, Package, Purchase, Transaction, transaction_id,
+};
 use super::reconcile::Incident;
+use super::spend_limits::{LimitReached, Period};
 use crate::config::CreditsConfig;
 use crate::db::DbError;
 
@@ -36,6 +40,19 @@ impl ChargeRow {
     /// When refusals are written down again.
     pub fn retry_after_secs(&self) -> u64 {
         positive_secs(self.retry_after_secs)
+    }
+
+    /// The limit that forbids it.
+    pub fn limit_reached(&self) -> Result<LimitReached, DbError> {
+        let told = known(self.metadata.as_ref())?;
+        let number = |name: &str| known(told[name].as_i64());
+        let period = told["period"].as_str().and_then(Period::from_name);
+        Ok(LimitReached {
+            period: period.ok_or(DbError::Inconsistent("unknown period of a limit"))?,
+            limit: number("limit")?,
+            used: number("used")?,
+            resets_at: known(self.created_at)?,
+        })
     }
 
     /// The entry of a charge that was posted.
@@ -222,17 +239,22 @@ pub async fn list_transactions(
     before_seq: i64,
     offset: i64,
     limit: i32,
+    filter: &Filter,
 ) -> Result<Vec<Transaction>, DbError> {
     let rows = sqlx::query_as!(
         TransactionRow,
         r#"select account_id as "account_id!", seq as "seq!", kind as "kind!", amount as "amount!",
                   balance_after as "balance_after!", app_id, description, metadata,
                   created_at as "created_at!"
-             from credits.list_transactions($1, $2, $3, $4)"#,
+             from credits.list_transactions($1, $2, $3, $4, $5, $6, $7, $8)"#,
         user_id,
         before_seq,
         offset,
         limit,
+        filter.kind.map(EntryKind::name),
+        filter.app_id.as_ref().map(AppId::as_str),
+        filter.from,
+        filter.to,
     )
     .fetch_all(connection)
     .await?;
@@ -273,6 +295,14 @@ pub async fn list_purchases(
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// Writes down what has lapsed in accounts that nobody uses; says how many accounts.
+pub async fn settle_sleeping(connection: &mut PgConnection, limit: i32) -> Result<i64, DbError> {
+    let n_settled = sqlx::query_scalar!(r#"select credits.settle_sleeping($1) as "n!""#, limit)
+        .fetch_one(connection)
+        .await?;
+    Ok(n_settled)
 }
 
 /// What is not as the entries say.

@@ -44,7 +44,9 @@ use crate::app::App;
 use crate::apps::AppsApi;
 use crate::audit::AuditApi;
 use crate::config::Mode;
-use crate::credits::{CreditsApi, HoldsApi};
+use crate::credits::{
+    CorrectionsApi, CreditsApi, GiftsApi, HoldsApi, SpendLimitsAdminApi, SpendLimitsApi, UsageApi,
+};
 use crate::mail;
 use crate::revocations::FeedApi;
 use crate::second_factor::SecondFactorApi;
@@ -78,6 +80,33 @@ pub fn openapi(app: &Arc<App>) -> String {
     specification::text(&specification::document(&api(app)))
 }
 
+/// In a tuple of their own: there is a limit to how many one may hold.
+fn credits_apis(app: &Arc<App>) -> impl OpenApi + 'static {
+    (
+        CreditsApi {
+            app: Arc::clone(app),
+        },
+        HoldsApi {
+            app: Arc::clone(app),
+        },
+        GiftsApi {
+            app: Arc::clone(app),
+        },
+        UsageApi {
+            app: Arc::clone(app),
+        },
+        SpendLimitsApi {
+            app: Arc::clone(app),
+        },
+        SpendLimitsAdminApi {
+            app: Arc::clone(app),
+        },
+        CorrectionsApi {
+            app: Arc::clone(app),
+        },
+    )
+}
+
 fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
     let apis = (
         AccountsApi {
@@ -101,12 +130,7 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
         PasskeysApi {
             app: Arc::clone(app),
         },
-        CreditsApi {
-            app: Arc::clone(app),
-        },
-        HoldsApi {
-            app: Arc::clone(app),
-        },
+        credits_apis(app),
         AuditApi {
             app: Arc::clone(app),
         },

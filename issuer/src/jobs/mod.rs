@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{accounts, audit, mail, revocations, second_factor, sessions, signing_keys};
+use crate::{accounts, audit, credits, mail, revocations, second_factor, sessions, signing_keys};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -164,7 +164,20 @@ async fn sweep(app: &App) -> Result<(), String> {
     second_factor::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
+    sweep_credits(app).await?;
     revocations::sweep(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn sweep_credits(app: &App) -> Result<(), String> {
+    credits::settle_sleeping(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    credits::sweep_gifts(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    credits::roll_up_usage(app)
         .await
         .map_err(|error| error.to_string())
 }

@@ -68,11 +68,15 @@ pub enum Template {
     TwoFactorChanged,
     /// A passkey was added.
     PasskeyAdded,
+    /// Credits wait for whoever proves the address.
+    GiftWaiting,
+    /// Credits from somebody have arrived.
+    GiftReceived,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -83,6 +87,8 @@ impl Template {
         Self::RefreshTokenReused,
         Self::TwoFactorChanged,
         Self::PasskeyAdded,
+        Self::GiftWaiting,
+        Self::GiftReceived,
     ];
 
     /// As the outbox names it.
@@ -98,7 +104,14 @@ impl Template {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::TwoFactorChanged => "two_factor_changed",
             Self::PasskeyAdded => "passkey_added",
+            Self::GiftWaiting => "gift_waiting",
+            Self::GiftReceived => "gift_received",
         }
+    }
+
+    /// Whether it is about a gift.
+    pub fn is_about_gift(self) -> bool {
+        matches!(self, Self::GiftWaiting | Self::GiftReceived)
     }
 
     /// Reads what the outbox names.
@@ -138,7 +151,7 @@ pub struct DueMail {
     pub ip_address: Option<String>,
     /// When the device signed in.
     pub happened_at: OffsetDateTime,
-    /// What was changed about the second factor.
+    /// What was changed about the second factor, or the gift that the mail is about.
     pub change: Option<String>,
     /// False when the link in it was used or has run out.
     pub wanted: bool,

@@ -4,6 +4,8 @@
 mod attacks;
 mod balance;
 mod batches;
+mod corrections;
+mod gifts;
 mod history;
 mod holds;
 mod ledger;
@@ -12,9 +14,12 @@ mod random;
 mod reconcile;
 mod refused_input;
 mod signup_bonus;
+mod sleeping;
+mod spend_limits;
 mod statements;
 mod storms;
 mod tables;
+mod usage;
 mod use_credits;
 
 pub use ledger::Ledger;
