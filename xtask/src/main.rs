@@ -12,6 +12,7 @@ mod http;
 mod issuer;
 mod openapi;
 mod process;
+mod prove;
 mod setup;
 mod sqlx;
 mod test;
@@ -51,6 +52,9 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         }
         ["test"] => test::run(&workspace)?,
         ["bench", names @ ..] => bench::run(&workspace, names)?,
+        ["prove"] => prove::run(&workspace, None)?,
+        ["prove", "--only", name] => prove::run(&workspace, Some(name))?,
+        ["prove", "--scale"] => prove::run(&workspace, Some("scale"))?,
         ["tidy"] => tidy::run(&workspace)?,
         ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
         ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
@@ -93,6 +97,7 @@ cargo xtask COMMAND
   dev --tour            the same, then walk the main job from registration to refusal, and stop
   test                  every test of every part, with a table of how many ran
   bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
+  prove [--only NAME]   the long proofs of the ledger; prints what each has found
   tidy                  the rules of style that a program can check
   tidy --land-migrations
                         list new migrations as landed: from then on they may not change

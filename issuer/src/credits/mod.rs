@@ -31,6 +31,7 @@ mod load_balance;
 mod metadata;
 mod model;
 mod open_account;
+mod receipts;
 mod reconcile;
 mod settle_sleeping;
 mod spend_limits;
@@ -47,6 +48,7 @@ pub use gifts::{GiftCodes, GiftMail, GiftsApi, export_gifts, find_gift_mail, swe
 pub use grant_signup_bonus::grant_signup_bonus;
 pub use holds::HoldsApi;
 pub use open_account::open_account;
+pub use receipts::ReceiptsApi;
 pub use reconcile::{Incident, reconcile};
 pub use settle_sleeping::settle_sleeping;
 pub use spend_limits::{SpendLimitsAdminApi, SpendLimitsApi};

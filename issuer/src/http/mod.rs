@@ -45,7 +45,8 @@ use crate::apps::AppsApi;
 use crate::audit::AuditApi;
 use crate::config::Mode;
 use crate::credits::{
-    CorrectionsApi, CreditsApi, GiftsApi, HoldsApi, SpendLimitsAdminApi, SpendLimitsApi, UsageApi,
+    CorrectionsApi, CreditsApi, GiftsApi, HoldsApi, ReceiptsApi, SpendLimitsAdminApi,
+    SpendLimitsApi, UsageApi,
 };
 use crate::mail;
 use crate::revocations::FeedApi;
@@ -93,6 +94,9 @@ fn credits_apis(app: &Arc<App>) -> impl OpenApi + 'static {
             app: Arc::clone(app),
         },
         UsageApi {
+            app: Arc::clone(app),
+        },
+        ReceiptsApi {
             app: Arc::clone(app),
         },
         SpendLimitsApi {

@@ -114,13 +114,13 @@ fn receipt_with_a_member_missing_or_of_another_form_is_malformed() {
         "spentAt",
     ];
     for name in names {
-        let code = verdict(&good.clone().without(name)).map_err(|error| error.code());
+        let code = verdict(&good.clone().without(name)).map_err(VerifyError::code);
         assert_eq!(code, Err("malformed"), "without {name}");
-        let code = verdict(&good.clone().with(name, "[]")).map_err(|error| error.code());
+        let code = verdict(&good.clone().with(name, "[]")).map_err(VerifyError::code);
         assert_eq!(code, Err("malformed"), "{name} a list");
     }
     for amount in ["0", "-1", "1.5", "1e3", "1000000000001", "\"10\""] {
-        let code = verdict(&good.clone().with("amount", amount)).map_err(|error| error.code());
+        let code = verdict(&good.clone().with("amount", amount)).map_err(VerifyError::code);
         assert_eq!(code, Err("malformed"), "{amount} credits");
     }
 }

@@ -4,8 +4,8 @@
 mod figures;
 mod load;
 mod login;
-mod pgbench;
-mod server;
+pub mod pgbench;
+pub mod server;
 mod spend;
 
 use anyhow::{Result, bail};
