@@ -12,6 +12,7 @@ use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
+use crate::purchases::StripeClient;
 use crate::revocations::Feed;
 use crate::second_factor::ChallengeTokens;
 use crate::second_factor::passkeys::RelyingParty;
@@ -52,6 +53,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks links and codes in mail.
     pub mail_links: MailLinks,
+    /// Opens checkouts; none when purchases are not set up.
+    pub stripe: Option<StripeClient>,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -84,6 +87,7 @@ impl App {
             verifier: Verifier::new(policy),
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
+            stripe: config.stripe.as_ref().map(StripeClient::new),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),

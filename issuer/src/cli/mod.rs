@@ -7,11 +7,13 @@ mod import;
 mod keys;
 mod migrate;
 mod openapi;
+mod package;
 mod serve;
 mod service_token;
 mod start;
 mod table;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,16 @@ enum Command {
     ServiceToken {
         #[command(subcommand)]
         command: service_token::ServiceTokenCommand,
+    },
+    /// Look after what can be bought
+    Package {
+        #[command(subcommand)]
+        command: package::PackageCommand,
+    },
+    /// Look at what Stripe reported, and apply it again
+    Webhook {
+        #[command(subcommand)]
+        command: webhook::WebhookCommand,
     },
     /// Prove the audit trail
     Audit {
@@ -110,6 +122,8 @@ pub fn run() -> ExitCode {
             Command::ServiceToken { command } => {
                 service_token::run(read(Mode::Development)?, command).await
             }
+            Command::Package { command } => package::run(read(Mode::Development)?, command).await,
+            Command::Webhook { command } => webhook::run(read(Mode::Development)?, command).await,
             Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);

@@ -29,7 +29,8 @@ mod reconcile;
 mod store;
 mod use_credits;
 
-pub use api::CreditsApi;
+pub use api::{Answered, CreditsApi, no_account, replayed};
+pub use fingerprint::Fingerprint;
 pub use grant_signup_bonus::grant_signup_bonus;
 pub use holds::HoldsApi;
 pub use open_account::open_account;

@@ -18,6 +18,7 @@ pub mod pages;
 mod prepared;
 pub mod problem;
 pub mod rate_limit;
+mod raw;
 mod request_info;
 mod server;
 mod shell;
@@ -35,6 +36,7 @@ pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
+pub use raw::RawBody;
 pub use request_info::RequestInfo;
 pub use server::serve;
 
@@ -46,6 +48,7 @@ use crate::audit::AuditApi;
 use crate::config::Mode;
 use crate::credits::{CreditsApi, HoldsApi};
 use crate::mail;
+use crate::purchases::{AdminPurchasesApi, PurchasesApi};
 use crate::revocations::FeedApi;
 use crate::second_factor::SecondFactorApi;
 use crate::second_factor::passkeys::PasskeysApi;
@@ -107,6 +110,15 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
         HoldsApi {
             app: Arc::clone(app),
         },
+        // A tuple takes sixteen; those of one feature stand in one of their own.
+        (
+            PurchasesApi {
+                app: Arc::clone(app),
+            },
+            AdminPurchasesApi {
+                app: Arc::clone(app),
+            },
+        ),
         AuditApi {
             app: Arc::clone(app),
         },

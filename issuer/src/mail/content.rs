@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::links::{LinkPurpose, MailLinks};
 use super::model::{DueMail, Locale, Template};
+use super::purchase;
 use super::words::{self, CommonWords};
 
 /// A mail as it is shown to a person, in both forms.
@@ -79,7 +80,7 @@ impl Writer<'_> {
                 None => None,
             },
             code: self.code(&common, template, mail),
-            facts: facts(&common, template, mail),
+            facts: facts(&common, template, mail)?,
             closing: own.closing,
             footer: common.footer,
         };
@@ -135,7 +136,12 @@ fn purpose(template: Template) -> Option<LinkPurpose> {
         | Template::NewDevice
         | Template::RefreshTokenReused
         | Template::TwoFactorChanged
-        | Template::PasskeyAdded => None,
+        | Template::PasskeyAdded
+        | Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => None,
     }
 }
 
@@ -154,10 +160,15 @@ fn looks_like_link(name: &str) -> bool {
     name.contains("://") || name.contains('@') || name.contains("www.") || name.contains('.')
 }
 
-fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'static str, String)> {
+/// `None` when what the mail is about is missing.
+fn facts(
+    common: &CommonWords,
+    template: Template,
+    mail: &DueMail,
+) -> Option<Vec<(&'static str, String)>> {
     let device = mail.device_name.clone().or_else(|| mail.user_agent.clone());
     let known = |value: Option<String>| value.unwrap_or_else(|| common.unknown.to_owned());
-    match template {
+    Some(match template {
         Template::NewDevice | Template::RefreshTokenReused => vec![
             (common.device, known(device)),
             (common.address, known(mail.ip_address.clone())),
@@ -175,7 +186,16 @@ fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'sta
         }
         Template::ChangeEmail => vec![(common.new_email, known(mail.new_email.clone()))],
         Template::VerifyEmail | Template::AlreadyRegistered | Template::ResetPassword => Vec::new(),
-    }
+        Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => {
+            let mut facts = purchase::facts(&common.purchase, mail.facts.as_ref()?)?;
+            facts.push((common.time, minute(mail.created_at)));
+            facts
+        }
+    })
 }
 
 fn minute(at: OffsetDateTime) -> String {
@@ -214,6 +234,9 @@ mod tests {
             ip_address: Some("192.0.2.1".into()),
             happened_at: at,
             change: Some("recovery_code_used".into()),
+            facts: Some(serde_json::json!({
+                "purchaseId": "p1", "package": "<b>Small</b>", "credits": 500, "amountCents": 1_205, "currency": "EUR",
+            })),
             wanted: true,
         }
     }
@@ -345,6 +368,13 @@ mod tests {
     }
 
     #[test]
+    fn money_is_written_as_the_language_writes_it() {
+        let receipt = |locale| write(Template::PurchaseReceipt, locale, "Ada").text;
+        assert!(receipt("en").contains("Amount: 12.05 EUR"));
+        assert!(receipt("de").contains("Betrag: 12,05 EUR"));
+    }
+
+    #[test]
     fn a_mail_whose_link_is_missing_is_not_written() {
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let links = MailLinks::new(vec![key]);
@@ -358,5 +388,10 @@ mod tests {
             ..due(Template::ResetPassword, "en", "Ada")
         };
         assert!(writer.write(Template::ResetPassword, &mail).is_none());
+        let mail = DueMail {
+            facts: None,
+            ..due(Template::PurchaseReceipt, "en", "Ada")
+        };
+        assert!(writer.write(Template::PurchaseReceipt, &mail).is_none());
     }
 }

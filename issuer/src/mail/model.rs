@@ -1,5 +1,6 @@
 //! Mail that is due, without any input or output.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 /// A language mail and pages are written in.
@@ -68,11 +69,21 @@ pub enum Template {
     TwoFactorChanged,
     /// A passkey was added.
     PasskeyAdded,
+    /// A purchase was paid.
+    PurchaseReceipt,
+    /// Money of a purchase went back.
+    PurchaseRefunded,
+    /// A payment is disputed: nothing can be spent.
+    DisputeOpened,
+    /// The dispute ended for us.
+    DisputeWon,
+    /// The dispute ended against us: the credits are gone.
+    DisputeLost,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -83,6 +94,11 @@ impl Template {
         Self::RefreshTokenReused,
         Self::TwoFactorChanged,
         Self::PasskeyAdded,
+        Self::PurchaseReceipt,
+        Self::PurchaseRefunded,
+        Self::DisputeOpened,
+        Self::DisputeWon,
+        Self::DisputeLost,
     ];
 
     /// As the outbox names it.
@@ -98,6 +114,11 @@ impl Template {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::TwoFactorChanged => "two_factor_changed",
             Self::PasskeyAdded => "passkey_added",
+            Self::PurchaseReceipt => "purchase_receipt",
+            Self::PurchaseRefunded => "purchase_refunded",
+            Self::DisputeOpened => "dispute_opened",
+            Self::DisputeWon => "dispute_won",
+            Self::DisputeLost => "dispute_lost",
         }
     }
 
@@ -140,6 +161,8 @@ pub struct DueMail {
     pub happened_at: OffsetDateTime,
     /// What was changed about the second factor.
     pub change: Option<String>,
+    /// What it is about, beyond its recipient.
+    pub facts: Option<Value>,
     /// False when the link in it was used or has run out.
     pub wanted: bool,
 }

@@ -1,0 +1,15 @@
+//! Forgets what is over.
+
+use super::store;
+use crate::app::App;
+use crate::db::DbError;
+
+/// Forgets reports that were applied long ago.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn sweep(app: &App) -> Result<(), DbError> {
+    let mut connection = app.db.acquire().await?;
+    store::sweep_events(&mut connection).await?;
+    Ok(())
+}
