@@ -5,7 +5,7 @@ mod attacks;
 mod balance;
 mod history;
 mod holds;
-mod ledger;
+pub mod ledger;
 mod purchases;
 mod random;
 mod reconcile;
