@@ -66,8 +66,12 @@ impl Stripe {
 
     /// The stand-in itself, for as long as the statement lasts.
     pub fn now(&self) -> (MutexGuard<'_, StandIn>, i64) {
-        let now = self.clock.load(Ordering::SeqCst);
-        (self.stand_in.lock().expect("lock"), now)
+        (self.stand_in.lock().expect("lock"), self.second())
+    }
+
+    /// What its clock says.
+    pub fn second(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
     }
 
     /// Posts what is due to the issuer, tells Stripe the answers, and has everything applied.
@@ -109,10 +113,8 @@ pub async fn post(app: &TestApp, body: &str, signature: &str) -> Answer {
 pub fn sign(secret: &str, at: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(format!("{at}.{body}").as_bytes());
-    let hex = mac
-        .finalize()
-        .into_bytes()
-        .map(|byte| format!("{byte:02x}"));
+    let bytes = mac.finalize().into_bytes();
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={at},v1={}", hex.concat())
 }
 
@@ -223,7 +225,7 @@ impl Shop {
 
     /// A report of the test's own making, rightly signed, applied.
     pub async fn report(&self, id: &str, kind: &str, object: Value) -> Answer {
-        let (_, now) = self.stripe.now();
+        let now = self.stripe.second();
         let body = event(id, kind, now, &object);
         let answer = post(&self.ledger, &body, &sign(WEBHOOK_SECRET, now, &body)).await;
         apply(&self.ledger).await;

@@ -13,7 +13,7 @@ async fn report_that_stripe_has_not_signed_lately_is_refused_and_not_stored() {
     let shop = Shop::open().await;
     let ada = shop.user("ada").await;
     let (session, purchase) = shop.begin(&ada).await;
-    let (_, now) = shop.stripe.now();
+    let now = shop.stripe.second();
     let body = event(
         "evt_1",
         "checkout.session.completed",
@@ -65,7 +65,7 @@ async fn report_that_stripe_has_not_signed_lately_is_refused_and_not_stored() {
 #[tokio::test]
 async fn body_that_is_no_report_is_refused_with_its_reason() {
     let shop = Shop::open().await;
-    let (_, now) = shop.stripe.now();
+    let now = shop.stripe.second();
     let signed = |body: &str| sign(Stripe::WEBHOOK_SECRET, now, body);
     for body in ["", "{}", "[]", "null", "{\"id\":1}", "\u{0}"] {
         post(&shop, body, &signed(body))
@@ -120,7 +120,7 @@ async fn what_is_no_concern_of_ours_is_kept_as_ignored() {
     let mut live: Value =
         serde_json::from_str(&event("evt_live", "charge.refunded", 1, &json!({}))).expect("JSON");
     live["livemode"] = json!(true);
-    let (_, now) = shop.stripe.now();
+    let now = shop.stripe.second();
     let body = live.to_string();
     post(&shop, &body, &sign(Stripe::WEBHOOK_SECRET, now, &body))
         .await
@@ -270,7 +270,7 @@ async fn two_issuers_apply_each_report_once() {
     let second = shop.second(&shop.stripe.variables()).await;
     let ada = shop.user("ada").await;
     let mut bodies = Vec::new();
-    let (_, now) = shop.stripe.now();
+    let now = shop.stripe.second();
     for n in 0..8 {
         let (session, purchase) = shop.begin(&ada).await;
         let object = paid(&session, &purchase, &format!("pi_{n}"));
@@ -326,7 +326,7 @@ async fn reports_are_forgotten_after_90_days_unless_somebody_must_look_at_them()
         .next()
         .expect("one")
         .to_string();
-    let (_, now) = shop.stripe.now();
+    let now = shop.stripe.second();
     post(&shop, &body, &sign(Stripe::WEBHOOK_SECRET, now, &body))
         .await
         .expect(200);
