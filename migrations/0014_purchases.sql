@@ -25,13 +25,15 @@ alter table credits.purchases
            and octet_length(fingerprint) = 32),
   add constraint purchases_payment_of_paid check ((payment_id is null) or status in ('paid', 'refunded')),
   add constraint purchases_problem_known check (problem in ('wrong_amount', 'wrong_currency', 'wrong_session', 'paid_twice'));
-comment on column credits.purchases.checkout_url is 'Where the user pays; null until Stripe has opened the checkout.';
+comment on column credits.purchases.checkout_url is
+  'Where the user pays; null until Stripe has opened the checkout, and again a day later, as are the other two: they may say something about a person.';
 comment on column credits.purchases.fingerprint is 'SHA-256 of the request: the same key with another one is an error.';
 comment on column credits.purchases.problem is 'Why a payment that Stripe reported was not accepted; an operator decides.';
 -- Reports name a purchase by its id alone.
 create unique index purchases_id on credits.purchases (id);
 create unique index purchases_account_idempotency_key on credits.purchases (account_id, idempotency_key)
   where idempotency_key is not null;
+create index purchases_urls on credits.purchases (created_at) where success_url is not null;
 create index purchases_problem on credits.purchases (created_at desc, id) where problem is not null;
 create trigger purchases_no_delete before delete on credits.purchases
   for each row execute function credits.refuse_change();
@@ -243,9 +245,12 @@ begin
   if not found then
     return credits.as_checkout('no_package', false, null, null);
   end if;
-  if (select count(*) from credits.purchases t
-       where t.account_id = a.id and t.status = 'pending' and t.created_at > v_now - make_interval(secs => p_open_secs)) >= p_max_open then
-    return credits.as_checkout('too_many', false, null, null);
+  -- The one that makes it as many as may be, counted from the newest: when it runs out, another may begin.
+  select t.* into p from credits.purchases t
+   where t.account_id = a.id and t.status = 'pending' and t.created_at > v_now - make_interval(secs => p_open_secs)
+   order by t.created_at desc offset p_max_open - 1 limit 1;
+  if found then
+    return credits.as_checkout('too_many', false, null, p);
   end if;
   insert into credits.purchases as t
     (account_id, id, package_id, credits, price_cents, currency, success_url, cancel_url,
@@ -659,7 +664,7 @@ create function credits.end_unpaid(p_purchase_id text, p_facts jsonb) returns te
 begin
   -- Of two endings the one that says more counts, whichever is reported first.
   update credits.purchases p set status = p_facts ->> 'status'
-   where p.id = p_purchase_id and p.checkout_session_id = p_facts ->> 'sessionId'
+   where p.id = p_purchase_id and coalesce(p.checkout_session_id, p_facts ->> 'sessionId') = p_facts ->> 'sessionId'
      and (p.status = 'pending' or (p.status = 'expired' and p_facts ->> 'status' = 'failed'));
   return case when found then 'ended' else 'unchanged' end;
 end $$;
@@ -790,6 +795,24 @@ end $$;
 comment on function credits.sweep_stripe_events is
   'Forgets reports that were applied long ago. One that came again would change nothing: the facts stay.';
 
+create function credits.sweep_purchases() returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- One short transaction each time; what is left waits for the next run.
+  c_batch constant integer := 1000;
+  -- Far longer than a checkout is open.
+  c_keep constant interval := interval '1 day';
+  v_swept bigint;
+begin
+  update credits.purchases u set success_url = null, cancel_url = null, checkout_url = null
+   where u.id in (select p.id from credits.purchases p
+                   where p.success_url is not null and p.created_at < auth.clock() - c_keep
+                   limit c_batch for update skip locked);
+  get diagnostics v_swept = row_count;
+  return v_swept;
+end $$;
+comment on function credits.sweep_purchases is 'Forgets where people were sent back to.';
+
 -- What users, admins and operators see ----------------------------------------------------
 
 create function auth.mail_facts(p_id bigint) returns jsonb
@@ -919,6 +942,18 @@ begin
     perform auth.record_event('stripe_event_replayed', 'success', p_user_id, null, jsonb_build_object('id', p_id), p_request);
     return 'done';
   end if;
+  if p_act = 'dismiss_event' then
+    update credits.stripe_events e set state = 'ignored', outcome = 'dismissed', done_at = auth.clock()
+     where e.id = p_id and e.state in ('refused', 'dead')
+    returning e.purchase_id into p.id;
+    if not found then
+      return case when exists (select from credits.stripe_events e where e.id = p_id) then 'conflict' else 'not_found' end;
+    end if;
+    update credits.purchases t set problem = null
+     where t.id = p.id and not exists (select from credits.stripe_events e where e.purchase_id = t.id and e.state = 'refused');
+    perform auth.record_event('stripe_event_dismissed', 'success', p_user_id, null, jsonb_build_object('id', p_id), p_request);
+    return 'done';
+  end if;
   select t.* into p from credits.purchases t where t.id = p_id;
   if not found then
     return 'not_found';
@@ -934,7 +969,7 @@ begin
   return 'done';
 end $$;
 comment on function credits.apply_to_purchase is
-  'replay_event: applies a report again that was refused or dead. lift_freeze: ends what the disputes of a purchase have frozen.';
+  'replay_event: applies a report again that was refused or dead. dismiss_event: nothing more is to be done about it. lift_freeze: ends what the disputes of a purchase have frozen.';
 
 create function credits.act_on_purchase(
   p_admin_id text, p_session_id text, p_act text, p_id text, p_request jsonb) returns text
@@ -951,7 +986,7 @@ begin
     p_request || jsonb_build_object('actorKind', 'admin', 'actorId', p_admin_id));
 end $$;
 comment on function credits.act_on_purchase is
-  'An act of an admin: replay_event, lift_freeze. outcome: done, not_found, conflict, or why not: stale, ended, forbidden.';
+  'An act of an admin: replay_event, dismiss_event, lift_freeze. outcome: done, not_found, conflict, or why not: stale, ended, forbidden.';
 
 create function credits.operate_on_purchase(p_act text, p_id text) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -1024,6 +1059,7 @@ grant execute on function
   credits.apply_stripe_event(text, integer),
   credits.stripe_backlog(),
   credits.sweep_stripe_events(),
+  credits.sweep_purchases(),
   credits.list_own_purchases(text, integer),
   credits.admin_list_purchases(text, text, text, text, integer),
   credits.admin_list_stripe_events(text, text, text, text, integer),

@@ -24,6 +24,11 @@ pub enum WebhookCommand {
         /// Its id, such as evt_…
         id: String,
     },
+    /// Say that nothing more is to be done about such a report
+    Dismiss {
+        /// Its id, such as evt_…
+        id: String,
+    },
 }
 
 /// What became of a report.
@@ -65,6 +70,12 @@ pub async fn run(config: Config, command: WebhookCommand) -> Result<(), String> 
                 .await
                 .map_err(|error| format!("{id}: {error}"))?;
             println!("{id} is applied again by a running issuer within a second");
+        }
+        WebhookCommand::Dismiss { id } => {
+            operator::dismiss_event(&mut connection, &id)
+                .await
+                .map_err(|error| format!("{id}: {error}"))?;
+            println!("{id} is dismissed");
         }
     }
     Ok(())

@@ -56,8 +56,9 @@ pub async fn check_out(
             replayed,
         });
     }
-    // It failed for good before; another attempt is another purchase.
-    if row.status.as_deref() != Some("pending") {
+    // It came to its end before; another attempt is another purchase.
+    let is_open = wait(row.created_at, app.clock.now()) > 0;
+    if row.status.as_deref() != Some("pending") || !is_open {
         return Err(CheckOutError::Over);
     }
     let begun = row.into_begun()?;
@@ -119,9 +120,9 @@ async fn open(
     }
 }
 
-/// Until the oldest open checkout runs out.
-fn wait(oldest: Option<OffsetDateTime>, now: OffsetDateTime) -> u64 {
-    let ends = oldest.map(|at| at + Duration::seconds(CHECKOUT_SECS.into()));
+/// Seconds until a checkout that was begun then runs out.
+fn wait(begun_at: Option<OffsetDateTime>, now: OffsetDateTime) -> u64 {
+    let ends = begun_at.map(|at| at + Duration::seconds(CHECKOUT_SECS.into()));
     let left = ends.map_or(0, |ends| (ends - now).whole_seconds());
     u64::try_from(left).unwrap_or(0)
 }

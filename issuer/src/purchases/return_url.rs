@@ -15,7 +15,9 @@ impl ReturnUrl {
         }
         let url = Url::parse(text).ok()?;
         let origin = url.origin();
-        let listed = origin.is_tuple() && origins.contains(&origin.ascii_serialization());
+        // A `blob:` URL has the origin of the page that made it.
+        let is_web = matches!(url.scheme(), "https" | "http");
+        let listed = is_web && origins.contains(&origin.ascii_serialization());
         let plain = url.username().is_empty() && url.password().is_none();
         // Stripe fills in the id of the checkout; braces in a path would be percent-encoded.
         let kept = url

@@ -191,6 +191,14 @@ pub async fn load_backlog(connection: &mut PgConnection) -> Result<Backlog, DbEr
     Ok(backlog)
 }
 
+/// Forgets where people were sent back to; says of how many purchases.
+pub async fn sweep_purchases(connection: &mut PgConnection) -> Result<i64, DbError> {
+    let swept = sqlx::query_scalar!(r#"select credits.sweep_purchases() as "swept!""#)
+        .fetch_one(connection)
+        .await?;
+    Ok(swept)
+}
+
 /// Forgets reports that were applied long ago; says how many.
 pub async fn sweep_events(connection: &mut PgConnection) -> Result<i64, DbError> {
     let swept = sqlx::query_scalar!(r#"select credits.sweep_stripe_events() as "swept!""#)

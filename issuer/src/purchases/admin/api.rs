@@ -420,6 +420,26 @@ impl AdminPurchasesApi {
         act::act_on_purchase(&self.app, &caller.0, id, replay, &request).await?;
         Ok(Done::Done)
     }
+
+    /// Dismiss a report of Stripe
+    ///
+    /// One that is refused or dead, when nothing more is to be done about it; 409 for any other.
+    #[oai(
+        path = "/stripe-events/:id/dismiss",
+        method = "post",
+        operation_id = "dismissStripeEvent"
+    )]
+    async fn dismiss_event(
+        &self,
+        request: RequestInfo,
+        caller: AdminCaller,
+        /// The report.
+        id: Path<String>,
+    ) -> Result<Done, Refusal<AdminOnly>> {
+        let (id, dismiss) = (known_id(&id.0)?, PurchaseAct::DismissEvent);
+        act::act_on_purchase(&self.app, &caller.0, id, dismiss, &request).await?;
+        Ok(Done::Done)
+    }
 }
 
 impl AdminPurchasesApi {

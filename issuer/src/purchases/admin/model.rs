@@ -139,6 +139,8 @@ impl PackageAct {
 pub enum PurchaseAct {
     /// Applies a report again that was refused or given up.
     ReplayEvent,
+    /// Says that nothing more is to be done about such a report.
+    DismissEvent,
     /// Ends what the disputes of a purchase have frozen.
     LiftFreeze,
 }
@@ -148,6 +150,7 @@ impl PurchaseAct {
     pub fn name(self) -> &'static str {
         match self {
             Self::ReplayEvent => "replay_event",
+            Self::DismissEvent => "dismiss_event",
             Self::LiftFreeze => "lift_freeze",
         }
     }

@@ -62,6 +62,16 @@ pub async fn replay_event(connection: &mut PgConnection, id: &str) -> Result<(),
     Refused::unless_done(&outcome)
 }
 
+/// Says that nothing more is to be done about a report.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn dismiss_event(connection: &mut PgConnection, id: &str) -> Result<(), Refused> {
+    let act = PurchaseAct::DismissEvent.name();
+    let outcome = store::operate_on_purchase(connection, act, id).await?;
+    Refused::unless_done(&outcome)
+}
+
 /// Offers three packages at `CREDITS_PER_EUR`, unless there is one already. For development.
 ///
 /// # Errors

@@ -112,6 +112,14 @@ async fn one_payment_pays_one_purchase_and_one_purchase_is_paid_once() {
         );
     }
     assert_eq!(balance(&ada).await, 500);
+    // Both purchases are shown until an admin has dealt with their reports.
+    let root = admin(&shop, "root").await;
+    for (left, id) in [(1, "evt_2"), (0, "evt_3")] {
+        let path = format!("/api/v1/admin/stripe-events/{id}/dismiss");
+        root.post_empty(&path).await.expect(204);
+        let shown = root.get("/api/v1/admin/purchases?only=problem").await;
+        assert_eq!(shown.expect(200).body.as_array().map(Vec::len), Some(left));
+    }
     shop.finish().await;
 }
 

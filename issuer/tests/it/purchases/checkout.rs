@@ -128,6 +128,46 @@ async fn same_key_finds_the_same_checkout_and_another_body_is_refused() {
 }
 
 #[tokio::test]
+async fn key_of_a_checkout_that_ran_out_opens_no_other() {
+    let shop = Shop::open().await;
+    let ada = shop.user("ada").await;
+    let mut body = order();
+    body["idempotencyKey"] = json!("k");
+    shop.stripe.now().0.fail_next(&[Fault::Unavailable; 3]);
+    ada.post(CHECKOUT, body.clone())
+        .await
+        .expect_problem(503, "unavailable");
+    shop.pass(Duration::hours(1)).await;
+    let ada = ada.login(&ada.email, json!({})).await;
+    ada.post(CHECKOUT, body)
+        .await
+        .expect_problem(409, "conflict");
+    assert!(shop.stripe.now().0.session_ids().is_empty());
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn where_people_were_sent_back_to_is_forgotten_after_a_day() {
+    let shop = Shop::open().await;
+    let ada = shop.user("ada").await;
+    let mut body = order();
+    body["idempotencyKey"] = json!("k");
+    ada.post(CHECKOUT, body.clone()).await.expect(200);
+    let kept = "select count(*) from credits.purchases where success_url is not null or cancel_url is not null or checkout_url is not null";
+    shop.pass(Duration::days(1)).await;
+    issuer::purchases::sweep(&shop.app).await.expect("swept");
+    assert_eq!(shop.db.value::<i64>(kept).await, 1);
+    shop.pass(Duration::seconds(1)).await;
+    issuer::purchases::sweep(&shop.app).await.expect("swept");
+    assert_eq!(shop.db.value::<i64>(kept).await, 0);
+    let ada = ada.login(&ada.email, json!({})).await;
+    ada.post(CHECKOUT, body)
+        .await
+        .expect_problem(409, "conflict");
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn what_may_pass_at_stripe_is_tried_again_and_opens_one_checkout() {
     for faults in [
         [Fault::RateLimited, Fault::Unavailable],

@@ -91,7 +91,7 @@ async fn play(shop: &Shop, id: &str, kind: &str, index: usize, object: &Value) {
 
 /// An account of its own with a purchase that has begun, without the hashing of a registration.
 async fn begin(shop: &Shop, n: usize) -> String {
-    let (user, purchase) = (format!("user-{n:015}"), format!("purchase-{n}"));
+    let (user, purchase) = (format!("user-{n:016}"), format!("purchase-{n}"));
     shop.run(
         sqlx::query("select auth.register_user($1, $2, null, 'x', 'en', '{}')")
             .bind(&user)

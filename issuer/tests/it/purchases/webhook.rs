@@ -261,6 +261,19 @@ async fn report_without_what_belongs_to_it_waits_for_an_operator() {
     root.post_empty(&format!("{EVENTS}/evt_1/replay"))
         .await
         .expect_problem(409, "conflict");
+    root.post_empty(&format!("{EVENTS}/evt_1/dismiss"))
+        .await
+        .expect(204);
+    assert_eq!(
+        shop.event("evt_1").await,
+        ("ignored".into(), Some("dismissed".into()))
+    );
+    root.post_empty(&format!("{EVENTS}/evt_1/dismiss"))
+        .await
+        .expect_problem(409, "conflict");
+    root.post_empty(&format!("{EVENTS}/evt_none/dismiss"))
+        .await
+        .expect_problem(404, "not_found");
     shop.finish().await;
 }
 
