@@ -330,7 +330,9 @@ declare
 begin
   insert into credits.entries
     (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas, debt_delta, purchase_id, created_at)
-  values (p_account_id, credits.next_seq(p_account_id), 'refund', abs(v_moved) + abs(p_debt_delta), 'claw_back', -v_moved,
+  values (p_account_id, credits.next_seq(p_account_id), 'refund',
+     -- What is taken and what is owed from now on together, or what is given and forgiven; a debt repaid is one sum.
+     greatest(abs(v_moved), abs(p_debt_delta), abs(v_moved - p_debt_delta)), 'claw_back', -v_moved,
      p_credit_grant_ids, p_deltas, p_debt_delta, p_purchase_id, p_now);
   -- While something is owed, every operation settles first: see next_lapse.
   update credits.accounts a set lapse_due_at = '-infinity' where a.id = p_account_id and p_debt_delta > 0;

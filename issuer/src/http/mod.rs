@@ -48,7 +48,7 @@ use crate::audit::AuditApi;
 use crate::config::Mode;
 use crate::credits::{CreditsApi, HoldsApi};
 use crate::mail;
-use crate::purchases::{AdminPurchasesApi, PurchasesApi};
+use crate::purchases::{AdminPurchasesApi, PackagesApi, PurchasesApi};
 use crate::revocations::FeedApi;
 use crate::second_factor::SecondFactorApi;
 use crate::second_factor::passkeys::PasskeysApi;
@@ -113,6 +113,9 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
         // A tuple takes sixteen; those of one feature stand in one of their own.
         (
             PurchasesApi {
+                app: Arc::clone(app),
+            },
+            PackagesApi {
                 app: Arc::clone(app),
             },
             AdminPurchasesApi {

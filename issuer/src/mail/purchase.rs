@@ -55,7 +55,7 @@ pub const LABELS_DE: PurchaseLabels = PurchaseLabels {
 };
 
 pub const RECEIPT_EN: Words = Words {
-    subject: "Your purchase",
+    subject: "Thank you for your purchase",
     heading: "Thank you for your purchase",
     paragraphs: &["Your payment has arrived and the credits are in your account."],
     action: None,
@@ -66,7 +66,7 @@ pub const RECEIPT_EN: Words = Words {
 };
 
 pub const REFUNDED_EN: Words = Words {
-    subject: "Your refund",
+    subject: "Your money is on its way back",
     heading: "Your money is on its way back",
     paragraphs: &[
         "A payment has been refunded, and its credits have been taken back from your account. What was spent of them is settled with the next credits you get.",
@@ -89,7 +89,7 @@ pub const DISPUTE_OPENED_EN: Words = Words {
 
 pub const DISPUTE_WON_EN: Words = Words {
     subject: "The dispute about your payment is settled",
-    heading: "The dispute is settled",
+    heading: "The dispute about your payment is settled",
     paragraphs: &[
         "Your bank has decided that the payment stands. It no longer keeps you from spending your credits.",
     ],
@@ -109,7 +109,7 @@ pub const DISPUTE_LOST_EN: Words = Words {
 };
 
 pub const RECEIPT_DE: Words = Words {
-    subject: "Dein Kauf",
+    subject: "Danke für deinen Kauf",
     heading: "Danke für deinen Kauf",
     paragraphs: &["Deine Zahlung ist eingegangen, und die Credits sind auf deinem Konto."],
     action: None,
@@ -120,7 +120,7 @@ pub const RECEIPT_DE: Words = Words {
 };
 
 pub const REFUNDED_DE: Words = Words {
-    subject: "Deine Erstattung",
+    subject: "Dein Geld ist auf dem Weg zurück",
     heading: "Dein Geld ist auf dem Weg zurück",
     paragraphs: &[
         "Eine Zahlung wurde erstattet, und ihre Credits wurden von deinem Konto zurückgenommen. Was davon schon ausgegeben war, wird mit den nächsten Credits verrechnet, die du bekommst.",
@@ -143,7 +143,7 @@ pub const DISPUTE_OPENED_DE: Words = Words {
 
 pub const DISPUTE_WON_DE: Words = Words {
     subject: "Die Anfechtung deiner Zahlung ist geklärt",
-    heading: "Die Anfechtung ist geklärt",
+    heading: "Die Anfechtung deiner Zahlung ist geklärt",
     paragraphs: &[
         "Deine Bank hat entschieden, dass die Zahlung gilt. Sie hindert dich nicht mehr daran, deine Credits auszugeben.",
     ],

@@ -27,7 +27,8 @@ mod stripe;
 mod sweep;
 
 pub use admin::{
-    AdminPurchasesApi, EventListing, PackageAct, PackageFields, PackageListing, operator,
+    AdminPurchasesApi, EventListing, PackageAct, PackageFields, PackageListing, PackagesApi,
+    operator,
 };
 pub use api::PurchasesApi;
 pub use apply_due::apply_due;

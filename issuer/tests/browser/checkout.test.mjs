@@ -60,21 +60,21 @@ test("one click pays, and refund and dispute follow", async (t) => {
 
   // Half of it goes back.
   await page.goto(stripe.url);
-  await page.click("text=Refund half");
+  await page.click(`button:text-is("Refund half")`);
   await becomes(250);
 
   // The bank questions the rest: nothing can be spent.
-  await page.click("text=Dispute");
+  await page.click(`button:text-is("Dispute")`);
   const use = () => issuer.post("/credits/use", { token, body: { amount: 1, appId: "a", description: "d" } });
   await until(async () => (await use()).body.code === "account_frozen", 10_000);
   assert.equal((await ask("purchases"))[0].dispute, "open");
   await screenshot(page, "overview");
 
   // Won: all is as before. Disputed again and lost: the credits are gone.
-  await page.click("text=Win the dispute");
+  await page.click(`button:text-is("Win the dispute")`);
   await until(async () => (await use()).status === 200, 10_000);
-  await page.click("text=Dispute");
-  await page.click("text=Lose it");
+  await page.click(`button:text-is("Dispute")`);
+  await page.click(`button:text-is("Lose it")`);
   await becomes(0);
   const [lost] = await ask("purchases");
   assert.deepEqual([lost.dispute, lost.creditsTakenBack], ["lost", 500]);

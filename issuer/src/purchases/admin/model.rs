@@ -98,6 +98,11 @@ pub fn is_package_id(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
+/// Whether it can name anything here, of ours or of Stripe's.
+pub fn is_known_form(text: &str) -> bool {
+    text.len() <= MAX_STRIPE_ID_BYTES && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Something done with a package.
 #[derive(Debug, Clone)]
 pub enum PackageAct {
@@ -235,3 +240,5 @@ const MAX_CREDITS: i64 = 1_000_000_000_000;
 /// Stripe takes eight digits.
 const MAX_PRICE_CENTS: i64 = 99_999_999;
 const MAX_ID_BYTES: usize = 64;
+/// As long as an id of Stripe's may be here.
+const MAX_STRIPE_ID_BYTES: usize = 200;

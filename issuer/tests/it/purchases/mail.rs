@@ -35,7 +35,7 @@ async fn buyer_gets_one_receipt_with_what_was_bought() {
     let (_, purchase) = buy(&stripe, &app, &ada).await;
     let mail = app.one().await;
     assert_eq!(mail.to, "ada@example.com");
-    assert_eq!(mail.header("Subject"), "Your purchase");
+    assert_eq!(mail.header("Subject"), "Thank you for your purchase");
     for line in ["Package: Small", "Credits: 500", "Amount: 5.00 EUR"] {
         assert!(mail.text.contains(line), "{line}: {}", mail.text);
     }

@@ -215,7 +215,7 @@ impl StandIn {
         let waiting = self.faults.len();
         write!(
             body,
-            "</p><p class=\"quiet\">{} requests so far; {waiting} of the next go wrong.</p>",
+            "</p><p class=\"quiet\">Requests so far: {}. Of the next, {waiting} will go wrong.</p>",
             self.n_requests()
         )
         .expect("a string grows");
