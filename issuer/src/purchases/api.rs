@@ -101,7 +101,7 @@ impl PurchasesApi {
 
     /// Take in a report of Stripe
     ///
-    /// For Stripe alone: the signature is over the raw body, and both may be five minutes old.
+    /// For Stripe alone: the signature is over the raw body, and a report is good for five minutes.
     #[oai(
         path = "/webhooks/stripe",
         method = "post",

@@ -213,11 +213,11 @@ const MAX_AMOUNT: i64 = 1_000_000_000_000;
 mod tests {
     use super::*;
 
-    fn event(kind: &str, object: Value) -> Value {
+    fn event(kind: &str, object: &Value) -> Value {
         json!({"id": "evt_1", "type": kind, "created": 1_772_366_400, "livemode": false, "data": {"object": object}})
     }
 
-    fn reading(kind: &str, object: Value) -> Reading {
+    fn reading(kind: &str, object: &Value) -> Reading {
         let body = event(kind, object).to_string();
         StripeEvent::parse(body.as_bytes(), false)
             .expect("a report")
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn paid_checkout_is_read_without_anything_about_its_person() {
-        let body = event("checkout.session.completed", session()).to_string();
+        let body = event("checkout.session.completed", &session()).to_string();
         let read = StripeEvent::parse(body.as_bytes(), false).expect("a report");
         assert!(!format!("{read:?}").contains("ada"));
         assert_eq!(read.payment_id.as_deref(), Some("pi_1"));
@@ -260,9 +260,9 @@ mod tests {
             ),
             ("invoice.paid", json!({}), "unknown_type"),
         ] {
-            assert_eq!(reading(kind, object), Reading::Ignored(why), "{kind} {why}");
+            assert_eq!(reading(kind, &object), Reading::Ignored(why), "{kind} {why}");
         }
-        let body = event("checkout.session.completed", session()).to_string();
+        let body = event("checkout.session.completed", &session()).to_string();
         let live = StripeEvent::parse(body.as_bytes(), true).expect("a report");
         assert_eq!(live.reading, Reading::Ignored("other_mode"));
     }
@@ -284,7 +284,7 @@ mod tests {
             let mut object = session();
             object[member] = value.clone();
             assert_eq!(
-                reading(kind, object),
+                reading(kind, &object),
                 Reading::Unreadable,
                 "{kind} {member} {value}"
             );
@@ -301,7 +301,7 @@ mod tests {
             ("charge.refund.updated", "failed", true),
             ("refund.failed", "pending", true),
         ] {
-            let Reading::Facts(facts) = reading(kind, refund(status)) else {
+            let Reading::Facts(facts) = reading(kind, &refund(status)) else {
                 panic!("{kind}");
             };
             assert_eq!(facts["failed"], failed, "{kind} {status}");
@@ -316,7 +316,7 @@ mod tests {
             ("lost", "lost"),
         ] {
             let dispute = json!({"id": "dp_1", "payment_intent": {"id": "pi_1"}, "amount": 5, "currency": "eur", "status": status});
-            let Reading::Facts(facts) = reading("charge.dispute.updated", dispute) else {
+            let Reading::Facts(facts) = reading("charge.dispute.updated", &dispute) else {
                 panic!("{status}");
             };
             assert_eq!(
@@ -330,7 +330,7 @@ mod tests {
     fn what_is_no_report_is_nothing() {
         let mut deep = "[".repeat(100_000);
         deep.push_str(&"]".repeat(100_000));
-        let long = event(&"x".repeat(101), json!({})).to_string();
+        let long = event(&"x".repeat(101), &json!({})).to_string();
         for body in [
             "",
             "{}",

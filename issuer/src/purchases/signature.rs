@@ -73,6 +73,8 @@ const HEX_DIGITS: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     const BODY: &[u8] = br#"{"id":"evt_1"}"#;
@@ -82,7 +84,6 @@ mod tests {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
         mac.update(format!("{at}.").as_bytes());
         mac.update(body);
-        use std::fmt::Write;
         let mut text = String::new();
         for byte in mac.finalize().into_bytes() {
             write!(text, "{byte:02x}").expect("a string grows");

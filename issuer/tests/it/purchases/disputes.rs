@@ -173,8 +173,8 @@ async fn admins_find_purchases_by_what_is_wrong_with_them() {
         ids.sort();
         ids
     };
-    assert_eq!(ids("?only=disputed").await, [disputed.clone()]);
-    assert_eq!(ids(&format!("?user={}", bob.id)).await, [quiet.clone()]);
+    assert_eq!(ids("?only=disputed").await, [disputed]);
+    assert_eq!(ids(&format!("?user={}", bob.id)).await, [quiet]);
     assert_eq!(ids("").await.len(), 2);
     assert!(ids("?only=problem").await.is_empty());
     root.get(&format!("{PURCHASES}?only=all"))
