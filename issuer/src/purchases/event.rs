@@ -260,7 +260,11 @@ mod tests {
             ),
             ("invoice.paid", json!({}), "unknown_type"),
         ] {
-            assert_eq!(reading(kind, &object), Reading::Ignored(why), "{kind} {why}");
+            assert_eq!(
+                reading(kind, &object),
+                Reading::Ignored(why),
+                "{kind} {why}"
+            );
         }
         let body = event("checkout.session.completed", &session()).to_string();
         let live = StripeEvent::parse(body.as_bytes(), true).expect("a report");
