@@ -13,6 +13,7 @@ use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
+use crate::purchases::StripeClient;
 use crate::revocations::Feed;
 use crate::second_factor::ChallengeTokens;
 use crate::second_factor::passkeys::RelyingParty;
@@ -57,6 +58,8 @@ pub struct App {
     pub charges: Batcher,
     /// Makes the codes of gifts.
     pub gift_codes: GiftCodes,
+    /// Opens checkouts; none when purchases are not set up.
+    pub stripe: Option<StripeClient>,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -89,6 +92,7 @@ impl App {
             verifier: Verifier::new(policy),
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
+            stripe: config.stripe.as_ref().map(StripeClient::new),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
             gift_codes: GiftCodes::new(master_keys.derive_all(Purpose::GiftCodes)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),

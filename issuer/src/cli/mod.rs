@@ -8,11 +8,13 @@ mod import;
 mod keys;
 mod migrate;
 mod openapi;
+mod package;
 mod serve;
 mod service_token;
 mod start;
 mod table;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,16 @@ enum Command {
     Credits {
         #[command(subcommand)]
         command: credits::CreditsCommand,
+    },
+    /// Look after what can be bought
+    Package {
+        #[command(subcommand)]
+        command: package::PackageCommand,
+    },
+    /// Look at what Stripe reported, and apply it again
+    Webhook {
+        #[command(subcommand)]
+        command: webhook::WebhookCommand,
     },
     /// Prove the audit trail
     Audit {
@@ -117,6 +129,8 @@ pub fn run() -> ExitCode {
                 service_token::run(read(Mode::Development)?, command).await
             }
             Command::Credits { command } => credits::run(read(Mode::Development)?, command).await,
+            Command::Package { command } => package::run(read(Mode::Development)?, command).await,
+            Command::Webhook { command } => webhook::run(read(Mode::Development)?, command).await,
             Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);

@@ -198,8 +198,14 @@ struct PurchaseView {
     price_cents: i64,
     /// ISO 4217.
     currency: String,
-    /// `pending`, `paid`, `failed` or `refunded`.
+    /// `pending`, `expired`, `failed`, `paid` or `refunded`.
     status: String,
+    /// What was refunded of the price.
+    refunded_cents: i64,
+    /// Credits that were taken back, or are owed.
+    credits_taken_back: i64,
+    /// Whether the payment is or was disputed: `open`, `won` or `lost`.
+    dispute: Option<String>,
     created_at: OffsetDateTime,
     paid_at: Option<OffsetDateTime>,
 }
@@ -213,6 +219,9 @@ impl From<Purchase> for PurchaseView {
             price_cents: purchase.price_cents,
             currency: purchase.currency,
             status: purchase.status,
+            refunded_cents: purchase.refunded_cents,
+            credits_taken_back: purchase.credits_taken_back,
+            dispute: purchase.dispute,
             created_at: purchase.created_at,
             paid_at: purchase.paid_at,
         }

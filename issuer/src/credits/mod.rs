@@ -39,11 +39,12 @@ mod store;
 mod usage;
 mod use_credits;
 
-pub use api::CreditsApi;
+pub use api::{Answered, CreditsApi, no_account, replayed};
 pub use batcher::Batcher;
 pub use corrections::{
     Correction, CorrectionError, CorrectionsApi, TransactionId, operator as corrections_operator,
 };
+pub use fingerprint::Fingerprint;
 pub use gifts::{GiftCodes, GiftMail, GiftsApi, export_gifts, find_gift_mail, sweep_gifts};
 pub use grant_signup_bonus::grant_signup_bonus;
 pub use holds::HoldsApi;

@@ -203,8 +203,14 @@ pub struct Purchase {
     pub price_cents: i64,
     /// ISO 4217.
     pub currency: String,
-    /// `pending`, `paid`, `failed` or `refunded`.
+    /// `pending`, `expired`, `failed`, `paid` or `refunded`.
     pub status: String,
+    /// What was refunded of the price.
+    pub refunded_cents: i64,
+    /// Credits that were taken back, or are owed.
+    pub credits_taken_back: i64,
+    /// Whether the payment is or was disputed: `open`, `won` or `lost`.
+    pub dispute: Option<String>,
     /// When it began.
     pub created_at: OffsetDateTime,
     /// When it was paid.

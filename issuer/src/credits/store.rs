@@ -287,8 +287,9 @@ pub async fn list_purchases(
         Purchase,
         r#"select id as "id!", package_id as "package_id!", credits as "credits!",
                   price_cents as "price_cents!", currency as "currency!", status as "status!",
+                  refunded_cents as "refunded_cents!", credits_taken_back as "credits_taken_back!", dispute,
                   created_at as "created_at!", paid_at
-             from credits.list_purchases($1, $2)"#,
+             from credits.list_own_purchases($1, $2)"#,
         user_id,
         limit,
     )

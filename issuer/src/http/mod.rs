@@ -18,6 +18,7 @@ pub mod pages;
 mod prepared;
 pub mod problem;
 pub mod rate_limit;
+mod raw;
 mod request_info;
 mod server;
 mod shell;
@@ -35,6 +36,7 @@ pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
+pub use raw::RawBody;
 pub use request_info::RequestInfo;
 pub use server::serve;
 
@@ -49,6 +51,7 @@ use crate::credits::{
     SpendLimitsApi, UsageApi,
 };
 use crate::mail;
+use crate::purchases::{AdminPurchasesApi, PackagesApi, PurchasesApi};
 use crate::revocations::FeedApi;
 use crate::second_factor::SecondFactorApi;
 use crate::second_factor::passkeys::PasskeysApi;
@@ -135,6 +138,17 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
             app: Arc::clone(app),
         },
         credits_apis(app),
+        (
+            PurchasesApi {
+                app: Arc::clone(app),
+            },
+            PackagesApi {
+                app: Arc::clone(app),
+            },
+            AdminPurchasesApi {
+                app: Arc::clone(app),
+            },
+        ),
         AuditApi {
             app: Arc::clone(app),
         },

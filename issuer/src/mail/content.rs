@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::links::{LinkPurpose, MailLinks};
 use super::model::{DueMail, Locale, Template};
+use super::purchase;
 use super::words::{self, CommonWords};
 use crate::credits::GiftMail;
 
@@ -87,7 +88,7 @@ impl Writer<'_> {
             },
             code: self.code(&common, template, mail),
             facts: match (template.is_about_gift(), &self.gift) {
-                (false, _) => facts(&common, template, mail),
+                (false, _) => facts(&common, template, mail)?,
                 (true, gift) => gift_facts(&common, gift.as_ref()?),
             },
             closing: own.closing,
@@ -147,7 +148,12 @@ fn purpose(template: Template) -> Option<LinkPurpose> {
         | Template::TwoFactorChanged
         | Template::PasskeyAdded
         | Template::GiftWaiting
-        | Template::GiftReceived => None,
+        | Template::GiftReceived
+        | Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => None,
     }
 }
 
@@ -166,10 +172,15 @@ fn looks_like_link(name: &str) -> bool {
     name.contains("://") || name.contains('@') || name.contains("www.") || name.contains('.')
 }
 
-fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'static str, String)> {
+/// `None` when what the mail is about is missing.
+fn facts(
+    common: &CommonWords,
+    template: Template,
+    mail: &DueMail,
+) -> Option<Vec<(&'static str, String)>> {
     let device = mail.device_name.clone().or_else(|| mail.user_agent.clone());
     let known = |value: Option<String>| value.unwrap_or_else(|| common.unknown.to_owned());
-    match template {
+    Some(match template {
         Template::NewDevice | Template::RefreshTokenReused => vec![
             (common.device, known(device)),
             (common.address, known(mail.ip_address.clone())),
@@ -191,7 +202,16 @@ fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'sta
         | Template::ResetPassword
         | Template::GiftWaiting
         | Template::GiftReceived => Vec::new(),
-    }
+        Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => {
+            let mut facts = purchase::facts(&common.purchase, mail.facts.as_ref()?)?;
+            facts.push((common.time, minute(mail.created_at)));
+            facts
+        }
+    })
 }
 
 fn gift_facts(common: &CommonWords, gift: &GiftMail) -> Vec<(&'static str, String)> {
@@ -250,6 +270,9 @@ mod tests {
             ip_address: Some("192.0.2.1".into()),
             happened_at: at,
             change: Some("recovery_code_used".into()),
+            facts: Some(serde_json::json!({
+                "purchaseId": "p1", "package": "<b>Small</b>", "credits": 500, "amountCents": 1_205, "currency": "EUR",
+            })),
             wanted: true,
         }
     }
@@ -405,6 +428,13 @@ mod tests {
     }
 
     #[test]
+    fn money_is_written_as_the_language_writes_it() {
+        let receipt = |locale| write(Template::PurchaseReceipt, locale, "Ada").text;
+        assert!(receipt("en").contains("Amount: 12.05 EUR"));
+        assert!(receipt("de").contains("Betrag: 12,05 EUR"));
+    }
+
+    #[test]
     fn a_mail_whose_link_is_missing_is_not_written() {
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let links = MailLinks::new(vec![key]);
@@ -419,6 +449,11 @@ mod tests {
             ..due(Template::ResetPassword, "en", "Ada")
         };
         assert!(writer.write(Template::ResetPassword, &mail).is_none());
+        let mail = DueMail {
+            facts: None,
+            ..due(Template::PurchaseReceipt, "en", "Ada")
+        };
+        assert!(writer.write(Template::PurchaseReceipt, &mail).is_none());
     }
 
     #[test]

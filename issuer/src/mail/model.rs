@@ -1,5 +1,6 @@
 //! Mail that is due, without any input or output.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 /// A language mail and pages are written in.
@@ -72,11 +73,21 @@ pub enum Template {
     GiftWaiting,
     /// Credits from somebody have arrived.
     GiftReceived,
+    /// A purchase was paid.
+    PurchaseReceipt,
+    /// Money of a purchase went back.
+    PurchaseRefunded,
+    /// A payment is disputed: nothing can be spent.
+    DisputeOpened,
+    /// The dispute ended for us.
+    DisputeWon,
+    /// The dispute ended against us: the credits are gone.
+    DisputeLost,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -89,6 +100,11 @@ impl Template {
         Self::PasskeyAdded,
         Self::GiftWaiting,
         Self::GiftReceived,
+        Self::PurchaseReceipt,
+        Self::PurchaseRefunded,
+        Self::DisputeOpened,
+        Self::DisputeWon,
+        Self::DisputeLost,
     ];
 
     /// As the outbox names it.
@@ -106,6 +122,11 @@ impl Template {
             Self::PasskeyAdded => "passkey_added",
             Self::GiftWaiting => "gift_waiting",
             Self::GiftReceived => "gift_received",
+            Self::PurchaseReceipt => "purchase_receipt",
+            Self::PurchaseRefunded => "purchase_refunded",
+            Self::DisputeOpened => "dispute_opened",
+            Self::DisputeWon => "dispute_won",
+            Self::DisputeLost => "dispute_lost",
         }
     }
 
@@ -153,6 +174,8 @@ pub struct DueMail {
     pub happened_at: OffsetDateTime,
     /// What was changed about the second factor, or the gift that the mail is about.
     pub change: Option<String>,
+    /// What it is about, beyond its recipient.
+    pub facts: Option<Value>,
     /// False when the link in it was used or has run out.
     pub wanted: bool,
 }

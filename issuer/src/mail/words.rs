@@ -1,6 +1,7 @@
 //! What each mail says, in each language. Nothing a person typed stands in here.
 
 use super::model::{Locale, Template};
+use super::purchase::{self, PurchaseLabels};
 
 /// The words of one mail.
 pub struct Words {
@@ -26,6 +27,7 @@ pub struct CommonWords {
     pub until: &'static str,
     /// What a change of the second factor is called; by the name it has in the outbox.
     pub two_factor_change: fn(&str) -> Option<&'static str>,
+    pub purchase: PurchaseLabels,
     pub unknown: &'static str,
     pub footer: &'static str,
 }
@@ -46,6 +48,7 @@ pub fn common(locale: Locale) -> CommonWords {
             message: "Message",
             until: "Until",
             two_factor_change: two_factor_change_en,
+            purchase: purchase::LABELS_EN,
             unknown: "unknown",
             footer: "This mail was sent automatically because of something that happened with an account of this address. Nobody reads replies to it.",
         },
@@ -62,6 +65,7 @@ pub fn common(locale: Locale) -> CommonWords {
             message: "Nachricht",
             until: "Bis",
             two_factor_change: two_factor_change_de,
+            purchase: purchase::LABELS_DE,
             unknown: "unbekannt",
             footer: "Diese E-Mail wurde automatisch verschickt, weil mit einem Konto zu dieser Adresse etwas geschehen ist. Antworten darauf liest niemand.",
         },
@@ -90,6 +94,11 @@ fn english(template: Template) -> Words {
         Template::PasskeyAdded => PASSKEY_ADDED_EN,
         Template::GiftWaiting => GIFT_WAITING_EN,
         Template::GiftReceived => GIFT_RECEIVED_EN,
+        Template::PurchaseReceipt => purchase::RECEIPT_EN,
+        Template::PurchaseRefunded => purchase::REFUNDED_EN,
+        Template::DisputeOpened => purchase::DISPUTE_OPENED_EN,
+        Template::DisputeWon => purchase::DISPUTE_WON_EN,
+        Template::DisputeLost => purchase::DISPUTE_LOST_EN,
     }
 }
 
@@ -107,6 +116,11 @@ fn german(template: Template) -> Words {
         Template::PasskeyAdded => PASSKEY_ADDED_DE,
         Template::GiftWaiting => GIFT_WAITING_DE,
         Template::GiftReceived => GIFT_RECEIVED_DE,
+        Template::PurchaseReceipt => purchase::RECEIPT_DE,
+        Template::PurchaseRefunded => purchase::REFUNDED_DE,
+        Template::DisputeOpened => purchase::DISPUTE_OPENED_DE,
+        Template::DisputeWon => purchase::DISPUTE_WON_DE,
+        Template::DisputeLost => purchase::DISPUTE_LOST_DE,
     }
 }
 

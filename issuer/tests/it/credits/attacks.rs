@@ -374,7 +374,7 @@ async fn fill_rare_tables(ledger: &Ledger) {
             "insert into credits.packages (id, name, credits, price_cents, currency, created_at, updated_at)
              values ('p', 'P', 1, 1, 'EUR', auth.clock(), auth.clock());
              insert into credits.purchases (account_id, id, package_id, credits, price_cents, currency, created_at)
-             select id, 'one', 'p', 1, 1, 'EUR', auth.clock() from credits.accounts;
+             select id, 'one-' || id, 'p', 1, 1, 'EUR', auth.clock() from credits.accounts;
              insert into credits.freezes select id, 'f', 'admin', auth.clock(), null from credits.accounts;
              insert into credits.spend_limits (account_id, app_id, period, set_by, cap, updated_at)
              select id, 'a', 'day', 'user', 5, auth.clock() from credits.accounts;
