@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::base64url;
 use crate::error::{Part, VerifyError};
 use crate::json::{self, Object, Value};
-use crate::key_set::KeySet;
+use crate::key_set::{KeySet, VerifyingKey};
 use crate::kid::Kid;
 use crate::limits::MAX_TOKEN_BYTES;
 
@@ -74,8 +74,17 @@ impl<'a> Jws<'a> {
 
     /// The payload, once the named key has been found and its signature is right.
     pub(crate) fn verify(self, keys: &KeySet) -> Result<String, VerifyError> {
+        self.verify_by(keys, VerifyingKey::verify)
+    }
+
+    /// The same with `is_valid` to judge the signature.
+    pub(crate) fn verify_by(
+        self,
+        keys: &KeySet,
+        is_valid: impl FnOnce(&VerifyingKey, &[u8], &[u8]) -> bool,
+    ) -> Result<String, VerifyError> {
         let key = keys.get(&self.kid).ok_or(VerifyError::UnknownKey)?;
-        if !key.verify(self.signed.as_bytes(), &self.signature) {
+        if !is_valid(key, self.signed.as_bytes(), &self.signature) {
             return Err(VerifyError::BadSignature);
         }
         String::from_utf8(self.payload).map_err(|_| VerifyError::Malformed(Part::Payload))

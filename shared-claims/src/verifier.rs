@@ -3,7 +3,8 @@
 use crate::claims::{AccessClaims, Verified};
 use crate::error::VerifyError;
 use crate::jws::{UnverifiedToken, parse_payload};
-use crate::key_set::KeySet;
+use crate::kernel::{Kernel, KernelReport};
+use crate::key_set::{KeySet, VerifyingKey};
 use crate::policy::Policy;
 use crate::time::UnixTime;
 
@@ -23,12 +24,16 @@ use crate::time::UnixTime;
 #[derive(Clone, Debug)]
 pub struct Verifier {
     policy: Policy,
+    kernel: Kernel,
 }
 
 impl Verifier {
     /// A verifier for this policy.
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            kernel: Kernel::default(),
+        }
     }
 
     /// The policy it verifies against.
@@ -75,10 +80,19 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<Verified<AccessClaims>, VerifyError> {
         let kid = *token.kid();
-        let payload = token.0.verify(keys)?;
+        let is_valid = |key: &VerifyingKey, message: &[u8], signature: &[u8]| {
+            self.kernel.verify(key, message, signature, now)
+        };
+        let payload = token.0.verify_by(keys, is_valid)?;
         let claims = AccessClaims::from_payload(&parse_payload(&payload)?)?;
         self.check_claims(audience, &claims, now)?;
         Ok(Verified::new(claims, kid, payload))
+    }
+
+    /// What the fast kernel has done so far. When `n_alarms` grows, caches of verified tokens
+    /// are to be emptied: what put a token there may have been wrong.
+    pub fn kernel(&self) -> KernelReport {
+        self.kernel.report()
     }
 
     /// Whether a token verified earlier still meets the policy: for caches of verified tokens.

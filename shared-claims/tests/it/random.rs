@@ -1,13 +1,20 @@
 //! Randomness of tests, the same in every run.
 
 /// `SplitMix64`.
+#[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
+    /// The same seed gives the same numbers.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it never ends, which an iterator could not say"
+    )]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -16,6 +23,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Eight bits.
     pub fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
     }
@@ -25,10 +33,12 @@ impl Random {
         usize::try_from(self.next() % n as u64).expect("less than a usize")
     }
 
+    /// One of these.
     pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 
+    /// So many bytes.
     pub fn array<const N: usize>(&mut self) -> [u8; N] {
         core::array::from_fn(|_| self.byte())
     }
