@@ -1,5 +1,7 @@
 //! The verdict on an access token.
 
+use core::ops::Range;
+
 use crate::claims::{AccessClaims, Verified};
 use crate::error::VerifyError;
 use crate::jws::{UnverifiedToken, parse_payload};
@@ -106,6 +108,14 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), VerifyError> {
         self.check_claims(audience, token, now)
+    }
+
+    /// From when on and until when this policy's rules about time accept a token that they
+    /// accept at some time: for caches that look at nothing but the clock.
+    pub fn lifetime_of(&self, claims: &AccessClaims) -> Range<UnixTime> {
+        let leeway = self.policy.leeway.as_secs();
+        let begins = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
+        begins.minus_secs(leeway)..claims.exp.plus_secs(leeway)
     }
 
     fn check_claims(

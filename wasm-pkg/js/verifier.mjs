@@ -15,6 +15,7 @@ import * as to from "./core.mjs";
 import { refusal, unavailable, VerifyError } from "./errors.mjs";
 import { get, sleep, within } from "./fetching.mjs";
 import { checkOptions } from "./options.mjs";
+import { TokenCache } from "./token_cache.mjs";
 
 /**
  * What differs between runtimes.
@@ -37,7 +38,8 @@ export function verifierFor(host) {
   return (options) => {
     const machine = new Machine(host, checkOptions(options));
     return Object.freeze({
-      verify: (/** @type {string} */ token) => machine.verify(token),
+      verify: async (/** @type {string} */ token) =>
+        machine.verifiedBefore(token) ?? machine.verify(token),
       verifySync: (/** @type {string} */ token) => machine.verifySync(token),
       ready: () => machine.ready(),
       exportJwks: () => machine.exportJwks(),
@@ -64,6 +66,9 @@ class Machine {
    */
   #keys = null;
 
+  /** @type {TokenCache<AccessClaims>} */
+  #tokens = new TokenCache();
+
   #ticking = false;
   #ticksLeft = 0;
 
@@ -83,8 +88,30 @@ class Machine {
    */
   async verify(token) {
     checkToken(token);
-    const words = await this.#answered((core, now, waited) => core.verify(token, now, waited));
-    return this.#accepted(words);
+    let claims;
+    await this.#answered((core, now, waited) => {
+      const answer = core.verify(token, now, waited);
+      claims = this.#accepted(core, answer, token, now);
+      return answer;
+    });
+    return /** @type {AccessClaims} */ (/** @type {unknown} */ (claims));
+  }
+
+  /**
+   * The claims of a token that was accepted earlier, if nothing has happened since that could
+   * change that.
+   *
+   * @param {string} token
+   */
+  verifiedBefore(token) {
+    const core = this.#core;
+    const kept = this.#tokens.get(token);
+    if (core === null || kept === undefined) return undefined;
+    const now = this.#now();
+    const isGood = now >= kept.from && now < kept.until;
+    if (!isGood || this.#guarded(core, () => core.standing(now)) !== kept.standing) return undefined;
+    this.#keepPolling();
+    return kept.claims;
   }
 
   async ready() {
@@ -99,8 +126,14 @@ class Machine {
     checkToken(token);
     const core = this.#openNow();
     if (core === null) throw unavailable(1, { detail: STILL_LOADING });
-    const { answer, words } = this.#ask(core, (now) => core.verifyAtOnce(token, now));
-    if (to.whatToDo(answer) === to.ACCEPT) return this.#accepted(words);
+    let claims = this.verifiedBefore(token);
+    if (claims !== undefined) return claims;
+    const { answer, words } = this.#ask(core, (now) => {
+      const answer = core.verifyAtOnce(token, now);
+      claims = this.#accepted(core, answer, token, now);
+      return answer;
+    });
+    if (claims !== undefined) return claims;
     throw toError(answer, words);
   }
 
@@ -139,7 +172,7 @@ class Machine {
   }
 
   /**
-   * Asks until there is an answer. The words of what was accepted.
+   * Asks until the answer is acceptance.
    *
    * @param {(core: to.Core, now: number, waited: { keysMs: number, pollMs: number }) => number} question
    */
@@ -149,7 +182,7 @@ class Machine {
       const core = this.#openNow() ?? (await this.#opened());
       const { answer, words, errands } = this.#ask(core, (now) => question(core, now, waited));
       const what = to.whatToDo(answer);
-      if (what === to.ACCEPT) return words;
+      if (what === to.ACCEPT) return;
       if (what === to.REFUSE || what === to.UNAVAILABLE) throw toError(answer, words);
       await wait(answer, errands, waited);
       if (core !== this.#core) throw unavailable(1, { detail: STARTED_ANEW });
@@ -166,7 +199,7 @@ class Machine {
   #ask(core, question) {
     const now = this.#now();
     const answer = this.#guarded(core, () => question(now));
-    const words = to.whatToDo(answer) <= to.REFUSE ? core.words() : "";
+    const words = to.whatToDo(answer) === to.REFUSE ? core.words() : "";
     return { answer, words, errands: this.#runErrands(core) };
   }
 
@@ -309,6 +342,7 @@ class Machine {
     if (revocationsUri !== null) core.useRevocations();
     if (this.#keys) core.importKeys(this.#keys.document, this.#keys.fetchedAt, this.#now());
     this.#core = core;
+    this.#tokens = new TokenCache();
     return core;
   }
 
@@ -321,18 +355,30 @@ class Machine {
   }
 
   /**
-   * @param {string} words
-   * @returns {AccessClaims}
+   * What the core has just accepted, if it has.
+   *
+   * @param {to.Core} core
+   * @param {number} answer
+   * @param {string} token
+   * @param {number} now
+   * @returns {AccessClaims | undefined}
    */
-  #accepted(words) {
-    if (this.#settings.revocationsUri !== null && this.#host.hasTimers) this.#keepPolling();
-    return deepFreeze(JSON.parse(words));
+  #accepted(core, answer, token, now) {
+    if (to.whatToDo(answer) !== to.ACCEPT) return undefined;
+    const claims = deepFreeze(JSON.parse(core.words()));
+    const standing = core.standing(now);
+    if (standing > 0) {
+      this.#tokens.keep(token, { claims, standing, from: core.goodFrom(), until: core.goodUntil() });
+    }
+    this.#keepPolling();
+    return claims;
   }
 
   /**
    * Polls on for a while, so that what was revoked a moment ago is known to the next call, too.
    */
   #keepPolling() {
+    if (this.#settings.revocationsUri === null || !this.#host.hasTimers) return;
     this.#ticksLeft = TICKS_AFTER_USE;
     if (!this.#ticking) this.#tickLater();
   }

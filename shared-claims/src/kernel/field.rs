@@ -119,7 +119,8 @@ impl Element {
 
     /// Each product is below 2^108, or 2^112.3 with the factor 19, and five of them below
     /// 2^114.4.
-    #[inline]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     pub(super) fn times(&self, other: &Self) -> Self {
         self.assert_loose();
         other.assert_loose();
@@ -137,7 +138,8 @@ impl Element {
     }
 
     /// Like [`times`](Self::times) with itself, the equal products taken together.
-    #[inline]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     pub(super) fn squared(&self) -> Self {
         self.assert_loose();
         let a = self.0.map(u128::from);

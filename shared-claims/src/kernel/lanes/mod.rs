@@ -222,7 +222,7 @@ fn carried(a: &Two) -> Two {
 ///    are carried to the next limb, 19 times those of the last to the first; their lower 51
 ///    bits stay. What was added is taken away again: 2^50 from each limb, and what every carry
 ///    has of it. Limbs end within ±(2^50 + 134), the first within ±(2^50 + 19 · 134).
-#[inline]
+#[inline(never)]
 fn times(loose: &Two, tight: &Two) -> Two {
     debug_assert!(are_within(loose, LOOSE) && are_within(tight, TIGHT));
     let (cut, cut_and_offset) = (Pair::splat(CUT), Pair::splat(CUT + OFFSET));
