@@ -6,7 +6,7 @@
  *   stop: () => Promise<void> }} Runtime
  */
 
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -71,6 +71,7 @@ export async function browser(folder) {
     const name = new URL(request.url, "http://localhost").pathname.slice(1) || "index.html";
     const type = { html: "text/html", mjs: "text/javascript" }[name.split(".").at(-1)];
     const file = MODULES.includes(name) ? join(DIST, name) : join(folder, name);
+    if (!existsSync(file)) return response.writeHead(404).end();
     response.writeHead(200, { "content-type": type ?? "application/octet-stream" });
     response.end(readFileSync(file));
   });

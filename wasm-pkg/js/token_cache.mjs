@@ -1,5 +1,6 @@
 /**
- * Remembers tokens that were accepted, so that a repeated one costs a look-up.
+ * Remembers tokens that were accepted, so that a repeated one costs a look-up. The first time
+ * only a trace is kept: most tokens of a busy service are not seen twice by one process.
  *
  * A token is found by the whole of its text. What a hit saves is the work and never the verdict:
  * the core says whether anything has changed since, and the times are looked at again.
@@ -21,13 +22,32 @@ export class TokenCache {
   /** @type {Map<string, Kept<T>>} */
   #old = new Map();
 
+  /**
+   * Traces of tokens that were kept once.
+   *
+   * @type {Set<number>}
+   */
+  #traces = new Set();
+
   /** @param {string} token */
   get(token) {
     const kept = this.#young.get(token);
     if (kept !== undefined) return kept;
     const old = this.#old.get(token);
-    if (old !== undefined) this.keep(token, old);
+    if (old !== undefined) this.#keep(token, old);
     return old;
+  }
+
+  /**
+   * @param {string} token
+   * @param {Kept<T>} kept
+   */
+  keep(token, kept) {
+    if (token.length > MAX_LENGTH) return;
+    const trace = traceOf(token);
+    if (this.#traces.delete(trace)) return this.#keep(token, kept);
+    if (this.#traces.size >= MAX_TOKENS) this.#traces.clear();
+    this.#traces.add(trace);
   }
 
   /**
@@ -37,14 +57,26 @@ export class TokenCache {
    * @param {string} token
    * @param {Kept<T>} kept
    */
-  keep(token, kept) {
-    if (token.length > MAX_LENGTH) return;
+  #keep(token, kept) {
     if (this.#young.size >= MAX_TOKENS / 2) {
       this.#old = this.#young;
       this.#young = new Map();
     }
     this.#young.set(token, kept);
   }
+}
+
+/**
+ * Thirty bits of the signature: that two tokens share them costs nothing but the one time.
+ *
+ * @param {string} token
+ */
+function traceOf(token) {
+  let trace = 0;
+  for (let i = 2; i < 7; i += 1) {
+    trace = (trace << 6) | (token.charCodeAt(token.length - i) & 0x3f);
+  }
+  return trace;
 }
 
 /** With tokens of 1 KB and their claims about 8 MB. */

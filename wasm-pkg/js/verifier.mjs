@@ -38,8 +38,7 @@ export function verifierFor(host) {
   return (options) => {
     const machine = new Machine(host, checkOptions(options));
     return Object.freeze({
-      verify: async (/** @type {string} */ token) =>
-        machine.verifiedBefore(token) ?? machine.verify(token),
+      verify: async (/** @type {string} */ token) => machine.verify(token),
       verifySync: (/** @type {string} */ token) => machine.verifySync(token),
       ready: () => machine.ready(),
       exportJwks: () => machine.exportJwks(),
@@ -48,6 +47,16 @@ export function verifierFor(host) {
     });
   };
 }
+
+/**
+ * What came of a question.
+ *
+ * @typedef {object} Asked
+ * @property {to.Core} core who was asked
+ * @property {number} answer
+ * @property {string} words why a token is refused
+ * @property {{ keys: Promise<void> | null, poll: Promise<void> | null }} errands
+ */
 
 class Machine {
   #host;
@@ -83,18 +92,25 @@ class Machine {
   }
 
   /**
+   * Waits for nothing when everything is there, not even for a promise of its own.
+   *
    * @param {string} token
-   * @returns {Promise<AccessClaims>}
+   * @returns {AccessClaims | Promise<AccessClaims>}
    */
-  async verify(token) {
+  verify(token) {
     checkToken(token);
+    const known = this.#verifiedBefore(token);
+    if (known !== undefined) return known;
+    /** @type {AccessClaims | undefined} */
     let claims;
-    await this.#answered((core, now, waited) => {
+    const question = (/** @type {to.Core} */ core, /** @type {number} */ now, waited = NO_TIME) => {
       const answer = core.verify(token, now, waited);
       claims = this.#accepted(core, answer, token, now);
       return answer;
-    });
-    return /** @type {AccessClaims} */ (/** @type {unknown} */ (claims));
+    };
+    const first = this.#core && this.#ask(this.#core, question);
+    const given = () => /** @type {AccessClaims} */ (claims);
+    return claims ?? this.#answered(question, first).then(given);
   }
 
   /**
@@ -103,7 +119,7 @@ class Machine {
    *
    * @param {string} token
    */
-  verifiedBefore(token) {
+  #verifiedBefore(token) {
     const core = this.#core;
     const kept = this.#tokens.get(token);
     if (core === null || kept === undefined) return undefined;
@@ -126,9 +142,9 @@ class Machine {
     checkToken(token);
     const core = this.#openNow();
     if (core === null) throw unavailable(1, { detail: STILL_LOADING });
-    let claims = this.verifiedBefore(token);
+    let claims = this.#verifiedBefore(token);
     if (claims !== undefined) return claims;
-    const { answer, words } = this.#ask(core, (now) => {
+    const { answer, words } = this.#ask(core, (core, now) => {
       const answer = core.verifyAtOnce(token, now);
       claims = this.#accepted(core, answer, token, now);
       return answer;
@@ -174,13 +190,15 @@ class Machine {
   /**
    * Asks until the answer is acceptance.
    *
-   * @param {(core: to.Core, now: number, waited: { keysMs: number, pollMs: number }) => number} question
+   * @param {(core: to.Core, now: number, waited: typeof NO_TIME) => number} question
+   * @param {Asked | null} first what came of asking before waiting for anything
    */
-  async #answered(question) {
-    const waited = { keysMs: 0, pollMs: 0 };
+  async #answered(question, first = null) {
+    const waited = { ...NO_TIME };
     for (let look = 0; look < MAX_LOOKS; look += 1) {
-      const core = this.#openNow() ?? (await this.#opened());
-      const { answer, words, errands } = this.#ask(core, (now) => question(core, now, waited));
+      const asked = look === 0 ? first : null;
+      const core = asked?.core ?? this.#openNow() ?? (await this.#opened());
+      const { answer, words, errands } = asked ?? this.#ask(core, question, waited);
       const what = to.whatToDo(answer);
       if (what === to.ACCEPT) return;
       if (what === to.REFUSE || what === to.UNAVAILABLE) throw toError(answer, words);
@@ -194,13 +212,14 @@ class Machine {
    * One question to the core, and the errands that come with the answer under way.
    *
    * @param {to.Core} core
-   * @param {(now: number) => number} question
+   * @param {(core: to.Core, now: number, waited: typeof NO_TIME) => number} question
+   * @param {typeof NO_TIME} [waited]
    */
-  #ask(core, question) {
+  #ask(core, question, waited = NO_TIME) {
     const now = this.#now();
-    const answer = this.#guarded(core, () => question(now));
+    const answer = this.#guarded(core, () => question(core, now, waited));
     const words = to.whatToDo(answer) === to.REFUSE ? core.words() : "";
-    return { answer, words, errands: this.#runErrands(core) };
+    return { core, answer, words, errands: this.#runErrands(core) };
   }
 
   /** @param {to.Core} core */
@@ -479,14 +498,17 @@ function checkCopy(copy) {
  * @returns {T}
  */
 function deepFreeze(value) {
-  if (typeof value === "object" && value !== null) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) {
+    if (typeof inner === "object") deepFreeze(inner);
   }
-  return value;
+  return Object.freeze(value);
 }
 
 const NOTHING = () => {};
+
+/** What somebody has waited who has just come. */
+const NO_TIME = Object.freeze({ keysMs: 0, pollMs: 0 });
 
 /** @type {VerifierState["keys"]} */
 const NO_KEYS = { state: "empty", ageSeconds: null, kids: [] };

@@ -80,9 +80,9 @@ impl Digits {
             let (at, shift) = (place * WINDOW / 8, place * WINDOW % 8);
             let above = scalar.get(at + 1).copied().unwrap_or(0);
             let bits = u16::from_le_bytes([scalar[at], above]) >> shift;
-            let value = (bits as u8 & LOW) + carry;
-            carry = u8::from(usize::from(value) > N_MULTIPLES);
-            *digit = value as i8 - ((carry << WINDOW) as i8);
+            let value = (bits & LOW) as i16 + carry;
+            carry = i16::from(value > N_MULTIPLES as i16);
+            *digit = (value - (carry << WINDOW)) as i8;
         }
         debug_assert!(carry == 0);
         Self(digits)
@@ -112,7 +112,7 @@ pub(super) const WINDOW: usize = 6;
 /// 258 bits: those of a scalar, and one for the carry.
 pub(super) const N_PLACES: usize = 43;
 pub(super) const N_MULTIPLES: usize = 1 << (WINDOW - 1);
-const LOW: u8 = (1 << WINDOW) - 1;
+const LOW: u16 = (1 << WINDOW) - 1;
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,6 @@ mod vector;
 mod vector;
 
 use alloc::boxed::Box;
-use core::array::from_fn;
 use core::hint::black_box;
 
 use once_cell::race::OnceBox;
@@ -34,6 +33,11 @@ use super::field::{BITS, Element, LOW, N_LIMBS};
 use super::point::{D, Point};
 use super::table::{Engine, Factor, N_PLACES, Table};
 use vector::Pair;
+
+/// Calls a function with each pair of numbers, without a loop.
+macro_rules! unrolled {
+    ($call:ident: $($i:literal $j:literal),*) => { $( $call($i, $j); )* };
+}
 
 /// The engine of WebAssembly with fused multiply-add.
 pub(super) struct Lanes;
@@ -78,11 +82,13 @@ impl Engine for Lanes {
         for place in 0..N_PLACES {
             sum = sum.plus(entry_at(&key, place), entry_at(&base, place));
         }
-        match sum.lanes() {
-            [_, base] if fault::is_planted(Fault::KeyLaneDropped) => base,
-            [key, _] if fault::is_planted(Fault::BaseLaneDropped) => key,
-            [key, base] => key.plus(&base.to_addend()),
+        if fault::is_planted(Fault::KeyLaneDropped) {
+            return sum.lane(1);
         }
+        if fault::is_planted(Fault::BaseLaneDropped) {
+            return sum.lane(0);
+        }
+        sum.across()
     }
 
     /// An engine may round the product before it adds (this is what is relaxed in relaxed
@@ -113,7 +119,7 @@ impl Sum {
 
     /// Adds one entry to the first lane and another to the second, each negated if so said. The
     /// entry of −P is that of P with the first two exchanged and the third negated.
-    #[inline]
+    #[inline(always)]
     fn plus(&self, first: (&Entry, bool), second: (&Entry, bool)) -> Self {
         let [first_plus, first_minus] = first.0.halves(first.1);
         let [second_plus, second_minus] = second.0.halves(second.1);
@@ -121,7 +127,7 @@ impl Sum {
         let b = times(&plus(&self.y, &self.x), &pairs(first_plus, second_plus));
         let c = times(&self.t, &pairs(&first.0.xyd, &second.0.xyd));
         let signs = Pair::signs(first.1, second.1);
-        let c = c.map(|limb| limb.xor(signs));
+        let c = two(|i| c[i].xor(signs));
         let e = carried(&minus(&b, &a));
         let g = carried(&plus(&self.z, &c));
         let f = minus(&self.z, &c);
@@ -134,15 +140,34 @@ impl Sum {
         }
     }
 
-    /// The two points.
-    fn lanes(&self) -> [Point; 2] {
-        let element = |two: &Two, lane: usize| from_balanced(two.map(|pair| pair.lanes()[lane]));
-        [0, 1].map(|lane| Point {
-            x: element(&self.x, lane),
-            y: element(&self.y, lane),
-            z: element(&self.z, lane),
-            t: element(&self.t, lane),
-        })
+    /// The point in one lane.
+    fn lane(&self, lane: usize) -> Point {
+        let element = |two: &Two| from_balanced(two.map(|pair| pair.lanes()[lane]));
+        Point {
+            x: element(&self.x),
+            y: element(&self.y),
+            z: element(&self.z),
+            t: element(&self.t),
+        }
+    }
+
+    /// The sum of both points: the formula of [`Point::plus`], two products at a time.
+    fn across(&self) -> Point {
+        let (less, more) = (minus(&self.y, &self.x), plus(&self.y, &self.x));
+        let [less, more, t, z] = [&less, &more, &self.t, &self.z].map(split);
+        let ab = times(&pairs(&less[0], &more[0]), &carried(&pairs(&less[1], &more[1])));
+        let doubled = times(&pairs(&t[1], &z[1]), &pairs(&balanced(&D), &ONE));
+        let cd = times(&pairs(&t[0], &z[0]), &carried(&plus(&doubled, &doubled)));
+        let [[a, b], [c, d]] = [split(&ab), split(&cd)];
+        let difference = |a: &_, b: &_| minus(&pairs(a, a), &pairs(b, b));
+        let total = |a: &_, b: &_| plus(&pairs(a, a), &pairs(b, b));
+        let (e, h) = (difference(&b, &a), total(&b, &a));
+        let (f, g) = (difference(&d, &c), total(&d, &c));
+        let [e, f, g, h] = [&e, &f, &g, &h].map(|two| split(two)[0]);
+        let xy = times(&pairs(&e, &g), &carried(&pairs(&f, &h)));
+        let zt = times(&pairs(&f, &e), &carried(&pairs(&g, &h)));
+        let [[x, y], [z, t]] = [split(&xy), split(&zt)].map(|pair| pair.map(from_balanced));
+        Point { x, y, z, t }
     }
 }
 
@@ -154,6 +179,7 @@ impl Entry {
         xyd: [0.0; N_LIMBS],
     };
 
+    #[inline(always)]
     fn halves(&self, negative: bool) -> [&[f64; N_LIMBS]; 2] {
         if negative {
             [&self.minus, &self.plus]
@@ -164,7 +190,7 @@ impl Entry {
 }
 
 /// What the digit in a place adds, and whether it is to be negated.
-#[inline]
+#[inline(always)]
 fn entry_at<'a>(factor: &Factor<'a, Lanes>, place: usize) -> (&'a Entry, bool) {
     match factor.digits.0[place] {
         0 => (&Entry::IDENTITY, false),
@@ -172,32 +198,44 @@ fn entry_at<'a>(factor: &Factor<'a, Lanes>, place: usize) -> (&'a Entry, bool) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn pairs(first: &[f64; N_LIMBS], second: &[f64; N_LIMBS]) -> Two {
-    from_fn(|i| Pair::new(first[i], second[i]))
+    two(|i| Pair::new(first[i], second[i]))
 }
 
-#[inline]
+/// An element limb by limb, without a loop: the compiler does not unroll where it saves space.
+#[inline(always)]
+fn two(limb: impl Fn(usize) -> Pair) -> Two {
+    [limb(0), limb(1), limb(2), limb(3), limb(4)]
+}
+
+/// The elements in the two lanes.
+#[inline(never)]
+fn split(two: &Two) -> [[f64; N_LIMBS]; 2] {
+    [0, 1].map(|lane| two.map(|pair| pair.lanes()[lane]))
+}
+
+#[inline(always)]
 fn plus(a: &Two, b: &Two) -> Two {
     debug_assert!(are_within(a, TIGHT) && are_within(b, TIGHT));
-    from_fn(|i| a[i].plus(b[i]))
+    two(|i| a[i].plus(b[i]))
 }
 
-#[inline]
+#[inline(always)]
 fn minus(a: &Two, b: &Two) -> Two {
     debug_assert!(are_within(a, TIGHT) && are_within(b, TIGHT));
-    from_fn(|i| a[i].minus(b[i]))
+    two(|i| a[i].minus(b[i]))
 }
 
 /// Carries a loose element once: every carry is −1, 0 or 1, and limbs end within ±(2^50 + 19).
 /// Adding 3 · 2^102 and taking it away again rounds to multiples of 2^51.
-#[inline]
+#[inline(always)]
 fn carried(a: &Two) -> Two {
     debug_assert!(are_within(a, LOOSE));
     let big = Pair::splat(CUT);
     let [one, nineteen] = [Pair::splat(1.0 / TWO_51), Pair::splat(19.0 / TWO_51)];
-    let high: Two = from_fn(|i| a[i].plus(big).minus(big));
-    let carried = from_fn(|i| {
+    let high = two(|i| a[i].plus(big).minus(big));
+    let carried = two(|i| {
         let rest = a[i].minus(high[i]);
         match i {
             0 => high[N_LIMBS - 1].times_plus(nineteen, rest),
@@ -227,15 +265,18 @@ fn times(loose: &Two, tight: &Two) -> Two {
     debug_assert!(are_within(loose, LOOSE) && are_within(tight, TIGHT));
     let (cut, cut_and_offset) = (Pair::splat(CUT), Pair::splat(CUT + OFFSET));
     let mut sums = [Pair::splat_bits(0); 2 * N_LIMBS];
-    for i in 0..N_LIMBS {
-        for j in 0..N_LIMBS {
-            let high = loose[i].times_plus(tight[j], cut);
-            let low = loose[i].times_plus(tight[j], cut_and_offset.minus(high));
-            sums[i + j] = sums[i + j].plus_bits(low);
-            sums[i + j + 1] = sums[i + j + 1].plus_bits(high);
-        }
-    }
-    let results: Two = from_fn(|i| {
+    let mut add_product = |i: usize, j: usize| {
+        let high = loose[i].times_plus(tight[j], cut);
+        let low = loose[i].times_plus(tight[j], cut_and_offset.minus(high));
+        sums[i + j] = sums[i + j].plus_bits(low);
+        sums[i + j + 1] = sums[i + j + 1].plus_bits(high);
+    };
+    unrolled!(add_product: 0 0, 0 1, 0 2, 0 3, 0 4);
+    unrolled!(add_product: 1 0, 1 1, 1 2, 1 3, 1 4);
+    unrolled!(add_product: 2 0, 2 1, 2 2, 2 3, 2 4);
+    unrolled!(add_product: 3 0, 3 1, 3 2, 3 3, 3 4);
+    unrolled!(add_product: 4 0, 4 1, 4 2, 4 3, 4 4);
+    let results = two(|i| {
         let corrected = sums[i].plus_bits(Pair::splat_bits(CORRECTION[i]));
         corrected.plus_bits(sums[i + N_LIMBS].bits_times_19())
     });
@@ -246,17 +287,17 @@ fn times(loose: &Two, tight: &Two) -> Two {
 
 /// Step 4 of [`times`]. A whole number below 2^52 becomes a floating-point number 2^52 larger by
 /// the exponent being set above its bits.
-#[inline]
+#[inline(always)]
 fn with_carries(results: &Two) -> Two {
     let low = Pair::splat_bits(LOW);
-    let rests = results.map(|result| result.and(low));
-    let carries = results.map(Pair::bits_shifted_right::<BITS>);
+    let rests = two(|i| results[i].and(low));
+    let carries = two(|i| results[i].bits_shifted_right::<BITS>());
     let mut wrapped = carries[N_LIMBS - 1].bits_times_19();
     if fault::is_planted(Fault::LaneCarry) && rests[0].bits()[0] & FAULT_PATTERN == 0 {
         wrapped = Pair::splat_bits(19 << 11);
     }
     let exponent = Pair::splat_bits(TWO_52.to_bits());
-    from_fn(|i| {
+    two(|i| {
         let (carry, added) = match i {
             0 => (wrapped, TWO_52 + TWO_50 + 19.0 * TWO_11),
             _ => (carries[i - 1], TWO_52 + TWO_50 + TWO_11),
@@ -284,6 +325,7 @@ fn balanced(element: &Element) -> [f64; N_LIMBS] {
 
 /// Of limbs that are tight: adding 2p makes them positive.
 #[expect(clippy::cast_possible_truncation, reason = "limbs are whole and have at most 51 bits")]
+#[inline(never)]
 fn from_balanced(limbs: [f64; N_LIMBS]) -> Element {
     let limbs = limbs.map(|limb| (limb as i64).wrapping_add(2 << BITS).cast_unsigned());
     let [first, rest @ ..] = limbs;
@@ -322,6 +364,8 @@ const CORRECTION: [u64; N_LIMBS] = {
 /// (p + 1)/2 = 2^254 − 9.
 const HALF: Element = Element::from_limbs([LOW - 8, LOW, LOW, LOW, LOW >> 1]);
 
+const ONE: [f64; N_LIMBS] = [1.0, 0.0, 0.0, 0.0, 0.0];
+
 const TWO_11: f64 = (1u64 << 11) as f64;
 const TWO_50: f64 = (1u64 << 50) as f64;
 const TWO_51: f64 = (1u64 << 51) as f64;
@@ -346,7 +390,7 @@ mod tests {
 
     /// Whole limbs up to the bound, often at it.
     fn limbs(random: &mut Random, bound: u64) -> [f64; N_LIMBS] {
-        from_fn(|_| {
+        core::array::from_fn(|_| {
             let size = match random.below(4) {
                 0 => bound - random.next() % 3,
                 1 => random.next() % 3,
@@ -360,7 +404,7 @@ mod tests {
     /// From limbs of any sign within the bound of loose ones.
     fn element(limbs: [f64; N_LIMBS]) -> Element {
         let [high, low] = [limbs.map(|limb| (limb / 2.0).trunc()), limbs];
-        let rest: [f64; N_LIMBS] = from_fn(|i| low[i] - 2.0 * high[i]);
+        let rest: [f64; N_LIMBS] = core::array::from_fn(|i| low[i] - 2.0 * high[i]);
         let high = from_balanced(high);
         high.plus(&high).plus(&from_balanced(rest)).tightened()
     }
