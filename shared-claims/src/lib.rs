@@ -105,6 +105,8 @@ pub use error::{ClaimName, KeySetError, Part, RevocationError, VerifyError};
 pub use feed_cache::{Consult, FeedCache, FeedReport, Poll, Recency};
 pub use jws::UnverifiedToken;
 pub use kernel::{KernelReport, SignatureTables};
+#[cfg(all(feature = "planted-faults", not(test)))]
+pub use kernel::plant_fault;
 pub use key_cache::{CacheState, KeyCache, KeyCacheTtl, Lookup, Outcome, Report, Ticket};
 pub use key_set::{KeySet, VerifyingKey};
 pub use kid::{Kid, thumbprint};

@@ -30,10 +30,11 @@ export function buildWasm(to, variant) {
 }
 
 /** @param {Variant} variant */
-function compile({ name, rustFlags, settings: ownSettings }) {
+function compile({ name, cargoFeatures, rustFlags, settings: ownSettings }) {
   console.log(`${name}: compiling (about a minute the first time)`);
   // With the `rlib` of the native tests beside it there would be no link-time optimization.
-  const what = "--package wasm-pkg --lib --crate-type cdylib --features freestanding";
+  const what = "--package wasm-pkg --lib --crate-type cdylib";
+  const features = ["freestanding", ...cargoFeatures].join(",");
   const how = `--profile ${PROFILE} --target ${TARGET}`;
   const rustflags = [...RUST_FLAGS, ...rustFlags];
   const all = { ...SETTINGS, ...ownSettings, [`target.${TARGET}.rustflags`]: rustflags };
@@ -41,7 +42,7 @@ function compile({ name, rustFlags, settings: ownSettings }) {
     "--config",
     `${name}=${JSON.stringify(value)}`,
   ]);
-  run("cargo", ["rustc", ...`${what} ${how}`.split(" "), ...settings]);
+  run("cargo", ["rustc", ...`${what} ${how}`.split(" "), "--features", features, ...settings]);
   return resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", TARGET, PROFILE, "wasm_pkg.wasm");
 }
 
@@ -53,8 +54,8 @@ function bind(compiled, scratch) {
 }
 
 /** Keeps what `js/core.mjs` calls, and what that needs. */
-function withoutGlue(bound, scratch, { features }) {
-  const names = ["memory", ...calledFunctions()];
+function withoutGlue(bound, scratch, { features, exports }) {
+  const names = ["memory", ...calledFunctions(), ...exports];
   const graph = [
     { name: "core.mjs", root: true, reaches: names },
     ...names.map((name) => ({ name, export: name })),
@@ -135,6 +136,8 @@ const RUST_FLAGS = ['--cfg=sha2_backend_soft="compact"'];
 /**
  * @typedef {object} Variant
  * @property {string} name
+ * @property {string[]} cargoFeatures
+ * @property {string[]} exports what it exports besides
  * @property {string[]} rustFlags
  * @property {Record<string, unknown>} settings
  * @property {string[]} features what the tools of binaryen have to understand besides
@@ -144,6 +147,8 @@ const RUST_FLAGS = ['--cfg=sha2_backend_soft="compact"'];
 /** @type {Variant} */
 export const PLAIN = {
   name: "verifier.wasm",
+  cargoFeatures: [],
+  exports: [],
   rustFlags: [],
   settings: {},
   features: [],
@@ -159,6 +164,8 @@ export const PLAIN = {
  */
 export const FAST = {
   name: "verifier.fast.wasm",
+  cargoFeatures: [],
+  exports: [],
   rustFlags: ["-Ctarget-feature=+simd128,+relaxed-simd", "-Cllvm-args=-inline-threshold=20"],
   settings: {
     [`profile.${PROFILE}.package.shared-claims.opt-level`]: 2,
@@ -166,6 +173,19 @@ export const FAST = {
   },
   features: ["--enable-simd", "--enable-relaxed-simd"],
   goal: null,
+};
+
+/**
+ * The same, but that its arithmetic can be made to slip: what compares verdicts has to notice.
+ * Not part of the package.
+ *
+ * @type {Variant}
+ */
+export const PLANTED = {
+  ...FAST,
+  name: "verifier.planted.wasm",
+  cargoFeatures: ["planted-faults"],
+  exports: ["plant"],
 };
 
 /** What rustc uses by default for this target, all of it in every runtime we support. */
@@ -177,3 +197,9 @@ const FEATURES = [
   "--enable-reference-types",
   "--enable-sign-ext",
 ];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const variant = [PLAIN, FAST, PLANTED].find(({ name }) => name === process.argv[2]);
+  if (!variant) throw new Error("usage: node wasm.mjs NAME FILE");
+  buildWasm(process.argv[3], variant);
+}

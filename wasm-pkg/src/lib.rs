@@ -17,6 +17,8 @@ mod feed;
 mod freestanding;
 mod instance;
 mod keys;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod state;
 
 use alloc::borrow::ToOwned;

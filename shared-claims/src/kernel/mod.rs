@@ -232,6 +232,21 @@ pub(crate) mod fuzz_targets {
     pub(crate) const EQUATIONS_LANES: Run = equations::<Lanes>;
 }
 
+/// Makes the arithmetic slip from now on, for the build that has to be found wrong. The faults
+/// are numbered from 1 as they are listed; any other number plants none.
+#[cfg(all(feature = "planted-faults", not(test)))]
+pub fn plant_fault(number: u8) {
+    use fault::Fault;
+    let faults = [
+        Fault::PlainCarry,
+        Fault::LaneCarry,
+        Fault::KeyLaneDropped,
+        Fault::BaseLaneDropped,
+        Fault::NothingCompared,
+    ];
+    fault::plant(faults.into_iter().find(|fault| *fault as u8 == number));
+}
+
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.report().fmt(f)
