@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args[..] {
         ["list"] => {
-            TARGETS.iter().for_each(|target| println!("{}", target.name));
+            TARGETS
+                .iter()
+                .for_each(|target| println!("{}", target.name));
             Ok(())
         }
         ["run", name, seed, seconds] => run(name, number(seed), number(seconds)),

@@ -17,7 +17,11 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     for group in groups {
         let [a, b, c, d] = group.map(|byte| VALUES[usize::from(byte)]);
         seen |= a | b | c | d;
-        out.extend_from_slice(&[a << 2 | b >> 4 & 0x3, b << 4 | c >> 2 & 0xf, c << 6 | d & 0x3f]);
+        out.extend_from_slice(&[
+            a << 2 | b >> 4 & 0x3,
+            b << 4 | c >> 2 & 0xf,
+            c << 6 | d & 0x3f,
+        ]);
     }
     let mut values = [0; 3];
     for (value, byte) in values.iter_mut().zip(rest) {

@@ -104,9 +104,9 @@ pub use claims::{AccessClaims, Verified};
 pub use error::{ClaimName, KeySetError, Part, RevocationError, VerifyError};
 pub use feed_cache::{Consult, FeedCache, FeedReport, Poll, Recency};
 pub use jws::UnverifiedToken;
-pub use kernel::{KernelReport, SignatureTables};
 #[cfg(all(feature = "planted-faults", not(test)))]
 pub use kernel::plant_fault;
+pub use kernel::{KernelReport, SignatureTables};
 pub use key_cache::{CacheState, KeyCache, KeyCacheTtl, Lookup, Outcome, Report, Ticket};
 pub use key_set::{KeySet, VerifyingKey};
 pub use kid::{Kid, thumbprint};

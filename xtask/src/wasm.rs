@@ -112,7 +112,12 @@ fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf
             "--target",
             TARGET,
         ])
-        .args(["--no-default-features", "--features", module.feature, "--config"])
+        .args([
+            "--no-default-features",
+            "--features",
+            module.feature,
+            "--config",
+        ])
         .arg(format!(
             "target.{TARGET}.rustflags={}",
             module.engine.rust_flags()

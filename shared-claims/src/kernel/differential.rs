@@ -27,7 +27,7 @@ pub struct Case {
 }
 
 /// Compares verdicts on `n_cases` signatures; the error is the first case on which they differ.
-pub(crate) fn signatures<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, String> {
+pub(super) fn signatures<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, String> {
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
     while tally.n_cases < n_cases {
@@ -43,7 +43,9 @@ pub(crate) fn signatures<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, 
                 None => !expected,
             };
             if !agrees {
-                return Err(format!("{found:?}, the library says {expected}: {case:02x?}"));
+                return Err(format!(
+                    "{found:?}, the library says {expected}: {case:02x?}"
+                ));
             }
             tally.count(expected);
         }
@@ -52,7 +54,7 @@ pub(crate) fn signatures<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, 
 }
 
 /// Compares sums for scalars and points with extreme digits and limbs.
-pub(crate) fn equations<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, String> {
+pub(super) fn equations<E: Engine>(seed: u64, n_cases: usize) -> Result<Tally, String> {
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
     while tally.n_cases < n_cases {
@@ -281,7 +283,10 @@ mod tests {
         plant(None);
         assert!(differs, "{fault:?} passes");
         let fails_at_once = [Fault::PlainCarry, Fault::LaneCarry];
-        assert!(!is_made || fails_at_once.contains(&fault), "{fault:?} is canned");
+        assert!(
+            !is_made || fails_at_once.contains(&fault),
+            "{fault:?} is canned"
+        );
     }
 
     #[test]
@@ -305,10 +310,18 @@ mod tests {
     /// made without the fault.
     #[test]
     fn faults_planted_after_the_tables_were_made_are_found() {
-        for fault in [Fault::PlainCarry, Fault::KeyLaneDropped, Fault::BaseLaneDropped] {
+        for fault in [
+            Fault::PlainCarry,
+            Fault::KeyLaneDropped,
+            Fault::BaseLaneDropped,
+        ] {
             assert!(is_found_later::<Plain>(fault), "{fault:?}");
         }
-        for fault in [Fault::LaneCarry, Fault::KeyLaneDropped, Fault::BaseLaneDropped] {
+        for fault in [
+            Fault::LaneCarry,
+            Fault::KeyLaneDropped,
+            Fault::BaseLaneDropped,
+        ] {
             assert!(is_found_later::<Lanes>(fault), "{fault:?}");
         }
     }

@@ -6,6 +6,10 @@ pub(crate) enum Fault {
     /// A carry of the plain arithmetic is lost, once in 2^16 products.
     PlainCarry = 1,
     /// The same in the lanes.
+    #[cfg_attr(
+        not(any(test, feature = "fuzz", target_feature = "relaxed-simd")),
+        expect(dead_code, reason = "this build has no lanes")
+    )]
     LaneCarry,
     /// What belongs to the key is left out of the sum.
     KeyLaneDropped,

@@ -242,13 +242,7 @@ pub(super) const BITS: u32 = 51;
 pub(super) const LOW: u64 = (1 << BITS) - 1;
 
 /// 2p, limb by limb twice that of p.
-const TWICE_P: [u64; N_LIMBS] = [
-    2 * (LOW - 18),
-    2 * LOW,
-    2 * LOW,
-    2 * LOW,
-    2 * LOW,
-];
+const TWICE_P: [u64; N_LIMBS] = [2 * (LOW - 18), 2 * LOW, 2 * LOW, 2 * LOW, 2 * LOW];
 
 /// A planted fault shows in one of 2^16 products: as rare as those found in real code.
 const FAULT_PATTERN: u64 = 0xffff;
@@ -261,6 +255,12 @@ mod tests {
     /// p in words.
     const P: [u64; 4] = [0xffff_ffff_ffff_ffed, u64::MAX, u64::MAX, u64::MAX >> 1];
 
+    /// The low word.
+    #[expect(clippy::cast_possible_truncation, reason = "the low 64 bits are meant")]
+    fn low(wide: u128) -> u64 {
+        wide as u64
+    }
+
     /// Schoolbook arithmetic on words, reduced by 38 and then by subtraction: slow and another way.
     fn product(a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
         let mut wide = [0u64; 8];
@@ -268,26 +268,26 @@ mod tests {
             let mut carry = 0u128;
             for j in 0..4 {
                 let sum = u128::from(a[i]) * u128::from(b[j]) + u128::from(wide[i + j]) + carry;
-                wide[i + j] = sum as u64;
+                wide[i + j] = low(sum);
                 carry = sum >> 64;
             }
-            wide[i + 4] = carry as u64;
+            wide[i + 4] = low(carry);
         }
-        let mut low = [wide[0], wide[1], wide[2], wide[3]];
+        let mut rest = [wide[0], wide[1], wide[2], wide[3]];
         let mut fold = [wide[4], wide[5], wide[6], wide[7]];
         while fold != [0; 4] {
             let mut carry = 0u128;
             for i in 0..4 {
-                let sum = u128::from(low[i]) + u128::from(fold[i]) * 38 + carry;
-                low[i] = sum as u64;
+                let sum = u128::from(rest[i]) + u128::from(fold[i]) * 38 + carry;
+                rest[i] = low(sum);
                 carry = sum >> 64;
             }
-            fold = [carry as u64, 0, 0, 0];
+            fold = [low(carry), 0, 0, 0];
         }
-        while less_or_equal(P, low) {
-            low = difference(low, P);
+        while less_or_equal(P, rest) {
+            rest = difference(rest, P);
         }
-        low
+        rest
     }
 
     fn less_or_equal(a: [u64; 4], b: [u64; 4]) -> bool {
@@ -307,9 +307,9 @@ mod tests {
     /// Random limbs, and ones at the bounds.
     fn element(random: &mut Random, bound: u64) -> Element {
         Element(core::array::from_fn(|_| match random.below(4) {
-            0 => bound - 1 - random.next() % 3,
-            1 => random.next() % 3,
-            _ => random.next() % bound,
+            0 => bound - 1 - random.bits() % 3,
+            1 => random.bits() % 3,
+            _ => random.bits() % bound,
         }))
     }
 

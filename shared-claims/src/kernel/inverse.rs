@@ -140,14 +140,16 @@ fn multiple_of_p(start: i64, sum: i64) -> i64 {
 }
 
 /// Takes the low 30 bits off `sum`.
-#[expect(clippy::cast_possible_truncation, reason = "30 bits fit")]
 fn low_bits(sum: &mut i64) -> i32 {
     let low = *sum & LOW;
     *sum >>= STEPS;
     low as i32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "|value| < 2p < 2^257, of which this is what is above 2^240")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "|value| < 2p < 2^257, of which this is what is above 2^240"
+)]
 fn top_limb(sum: i64) -> i32 {
     debug_assert!(i32::try_from(sum).is_ok());
     sum as i32
@@ -160,7 +162,6 @@ impl Limbs {
     /// take any, and the first round makes it regular.
     const P: Self = Self([-19, 0, 0, 0, 0, 0, 0, 0, 1 << TOP_BIT_OF_P]);
 
-    #[expect(clippy::cast_possible_truncation, reason = "30 bits fit")]
     fn from_words(words: [u64; 4]) -> Self {
         Self(core::array::from_fn(|i| {
             let (at, shift) = (30 * i / 64, 30 * i % 64);

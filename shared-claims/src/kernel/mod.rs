@@ -10,6 +10,10 @@
 //!    alarm, and the library's verdict is what is answered.
 //!
 //! Everything here is public: no secret is computed with, and time may depend on the values.
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the names that the formulas have in the papers"
+)]
 
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod differential;
@@ -19,9 +23,12 @@ mod field;
 mod inverse;
 #[cfg(any(test, feature = "fuzz", target_feature = "relaxed-simd"))]
 mod lanes;
+#[cfg(any(test, feature = "fuzz", not(target_feature = "relaxed-simd")))]
 mod plain;
 mod point;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

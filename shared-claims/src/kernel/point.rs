@@ -27,6 +27,7 @@ pub(super) struct Addend {
 pub(super) struct NoPoint;
 
 impl Point {
+    #[cfg(any(test, feature = "fuzz", not(target_feature = "relaxed-simd")))]
     pub(super) const IDENTITY: Self = Self {
         x: Element::ZERO,
         y: Element::ONE,
@@ -47,7 +48,11 @@ impl Point {
         let is_root = |x: &Element| x.squared().times(&denominator).equals(&numerator);
         let x = roots.into_iter().find(is_root)?;
         let odd = bytes[31] >> 7 == 1;
-        let x = if x.is_negative() == odd { x } else { x.negated() };
+        let x = if x.is_negative() == odd {
+            x
+        } else {
+            x.negated()
+        };
         let point = Self {
             x,
             y,
@@ -202,12 +207,17 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_the_library() {
-        let base = CompressedEdwardsY(BASE).decompress().expect("it is a point");
+        let base = CompressedEdwardsY(BASE)
+            .decompress()
+            .expect("it is a point");
         let (mut ours, mut theirs) = (Point::from_bytes(&BASE).expect("it is a point"), base);
         let addend = ours.to_addend();
         for _ in 0..300 {
             assert_eq!(ours.to_bytes(), Ok(theirs.compress().to_bytes()));
-            assert_eq!(ours.negated().to_bytes(), Ok((-theirs).compress().to_bytes()));
+            assert_eq!(
+                ours.negated().to_bytes(),
+                Ok((-theirs).compress().to_bytes())
+            );
             ours = ours.plus(&ours.to_addend()).plus(&addend);
             theirs = theirs + theirs + base;
         }
@@ -220,7 +230,9 @@ mod tests {
         for torsion in curve25519_dalek::constants::EIGHT_TORSION {
             assert!(torsion.is_small_order());
             assert!(is_of_small_order(&torsion.compress().to_bytes()));
-            assert!((torsion + torsion + torsion + torsion).is_small_order() || torsion.is_identity());
+            assert!(
+                (torsion + torsion + torsion + torsion).is_small_order() || torsion.is_identity()
+            );
         }
         assert!(!is_of_small_order(&BASE));
     }
@@ -233,8 +245,17 @@ mod tests {
             Point { z: zero, ..good },
             Point { x: zero, ..good },
             Point { t: zero, ..good },
-            Point { x: good.y, t: good.y.squared(), ..good },
-            Point { x: zero, y: zero, z: zero, t: zero },
+            Point {
+                x: good.y,
+                t: good.y.squared(),
+                ..good
+            },
+            Point {
+                x: zero,
+                y: zero,
+                z: zero,
+                t: zero,
+            },
         ] {
             assert_eq!(bad.to_bytes(), Err(NoPoint));
         }

@@ -72,7 +72,11 @@ impl<E: Engine> Table<E> {
 
 impl Digits {
     /// Of a scalar below 2^253.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a digit is small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "a digit is small"
+    )]
     pub(super) fn new(scalar: &[u8; 32]) -> Self {
         debug_assert!(scalar[31] < 0x20);
         let (mut digits, mut carry) = ([0; N_PLACES], 0);
@@ -142,7 +146,7 @@ mod tests {
             let bytes = sum.map(|part| {
                 let total = part + carry;
                 carry = total >> 8;
-                (total & 0xff) as u8
+                total.to_le_bytes()[0]
             });
             assert_eq!((&bytes[..32], carry), (&scalar[..], 0));
         }

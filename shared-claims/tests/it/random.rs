@@ -11,11 +11,7 @@ impl Random {
     }
 
     /// 64 bits.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it never ends, which an iterator could not say"
-    )]
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +21,12 @@ impl Random {
 
     /// Eight bits.
     pub fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
+        self.bits().to_le_bytes()[0]
     }
 
     /// Less than `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).expect("less than a usize")
+        usize::try_from(self.bits() % n as u64).expect("less than a usize")
     }
 
     /// One of these.

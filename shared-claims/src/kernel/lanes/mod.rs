@@ -12,7 +12,12 @@
 //! the product of two limbs is below 2^102, as `times` needs it.
 #![expect(
     clippy::float_arithmetic,
+    clippy::float_cmp,
     reason = "exact arithmetic on whole numbers is what this module is about"
+)]
+#![expect(
+    clippy::inline_always,
+    reason = "vectors that are passed through memory cost more than what is done with them"
 )]
 
 #[cfg(not(all(target_family = "wasm", target_feature = "relaxed-simd")))]
@@ -155,7 +160,10 @@ impl Sum {
     fn across(&self) -> Point {
         let (less, more) = (minus(&self.y, &self.x), plus(&self.y, &self.x));
         let [less, more, t, z] = [&less, &more, &self.t, &self.z].map(split);
-        let ab = times(&pairs(&less[0], &more[0]), &carried(&pairs(&less[1], &more[1])));
+        let ab = times(
+            &pairs(&less[0], &more[0]),
+            &carried(&pairs(&less[1], &more[1])),
+        );
         let doubled = times(&pairs(&t[1], &z[1]), &pairs(&balanced(&D), &ONE));
         let cd = times(&pairs(&t[0], &z[0]), &carried(&plus(&doubled, &doubled)));
         let [[a, b], [c, d]] = [split(&ab), split(&cd)];
@@ -324,7 +332,10 @@ fn balanced(element: &Element) -> [f64; N_LIMBS] {
 }
 
 /// Of limbs that are tight: adding 2p makes them positive.
-#[expect(clippy::cast_possible_truncation, reason = "limbs are whole and have at most 51 bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "limbs are whole and have at most 51 bits"
+)]
 #[inline(never)]
 fn from_balanced(limbs: [f64; N_LIMBS]) -> Element {
     let limbs = limbs.map(|limb| (limb as i64).wrapping_add(2 << BITS).cast_unsigned());
@@ -366,10 +377,10 @@ const HALF: Element = Element::from_limbs([LOW - 8, LOW, LOW, LOW, LOW >> 1]);
 
 const ONE: [f64; N_LIMBS] = [1.0, 0.0, 0.0, 0.0, 0.0];
 
-const TWO_11: f64 = (1u64 << 11) as f64;
-const TWO_50: f64 = (1u64 << 50) as f64;
-const TWO_51: f64 = (1u64 << 51) as f64;
-const TWO_52: f64 = (1u64 << 52) as f64;
+const TWO_11: f64 = 2048.0;
+const TWO_50: f64 = 1_125_899_906_842_624.0;
+const TWO_51: f64 = 2.0 * TWO_50;
+const TWO_52: f64 = 4.0 * TWO_50;
 
 /// Where whole numbers begin to be multiples of 2^51: 3 · 2^102.
 const CUT: f64 = 3.0 * TWO_51 * TWO_51;
@@ -389,12 +400,13 @@ mod tests {
     use crate::random::Random;
 
     /// Whole limbs up to the bound, often at it.
+    #[expect(clippy::cast_precision_loss, reason = "limbs have at most 52 bits")]
     fn limbs(random: &mut Random, bound: u64) -> [f64; N_LIMBS] {
         core::array::from_fn(|_| {
             let size = match random.below(4) {
-                0 => bound - random.next() % 3,
-                1 => random.next() % 3,
-                _ => random.next() % (bound + 1),
+                0 => bound - random.bits() % 3,
+                1 => random.bits() % 3,
+                _ => random.bits() % (bound + 1),
             };
             let sign = if random.below(2) == 0 { 1.0 } else { -1.0 };
             sign * size as f64
@@ -415,10 +427,7 @@ mod tests {
         for _ in 0..50_000 {
             let loose = [0, 1].map(|_| limbs(&mut random, (1 << 51) + (1 << 13)));
             let tight = [0, 1].map(|_| limbs(&mut random, (1 << 50) + (1 << 12)));
-            let product = times(
-                &pairs(&loose[0], &loose[1]),
-                &pairs(&tight[0], &tight[1]),
-            );
+            let product = times(&pairs(&loose[0], &loose[1]), &pairs(&tight[0], &tight[1]));
             for lane in 0..2 {
                 let ours = from_balanced(product.map(|pair| pair.lanes()[lane]));
                 let expected = element(loose[lane]).times(&element(tight[lane]));

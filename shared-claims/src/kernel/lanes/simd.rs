@@ -33,12 +33,18 @@ impl Pair {
 
     #[inline(always)]
     pub(super) fn lanes(self) -> [f64; 2] {
-        [f64x2_extract_lane::<0>(self.0), f64x2_extract_lane::<1>(self.0)]
+        [
+            f64x2_extract_lane::<0>(self.0),
+            f64x2_extract_lane::<1>(self.0),
+        ]
     }
 
     #[inline(always)]
     pub(super) fn bits(self) -> [u64; 2] {
-        [u64x2_extract_lane::<0>(self.0), u64x2_extract_lane::<1>(self.0)]
+        [
+            u64x2_extract_lane::<0>(self.0),
+            u64x2_extract_lane::<1>(self.0),
+        ]
     }
 
     /// `self` · `factor` + `addend`, rounded once where the engine fuses.
