@@ -248,6 +248,10 @@ mod tests {
     /// What runs with every change; `cargo xtask fuzz` goes on from here.
     const N_CASES: usize = 50_000;
 
+    /// Software that fuses is slow: the lanes as they are shipped are compared in V8, as often as
+    /// the plain arithmetic here.
+    const N_CASES_IN_LANES: usize = 15_000;
+
     #[test]
     fn plain_verdicts_are_those_of_the_library() {
         let tally = signatures::<Plain>(81, N_CASES).expect("no difference");
@@ -262,14 +266,14 @@ mod tests {
 
     #[test]
     fn verdicts_in_lanes_are_those_of_the_library() {
-        let tally = signatures::<Lanes>(83, N_CASES).expect("no difference");
-        assert!(tally.n_accepted > N_CASES / 5, "{tally:?}");
+        let tally = signatures::<Lanes>(83, N_CASES_IN_LANES).expect("no difference");
+        assert!(tally.n_accepted > N_CASES_IN_LANES / 5, "{tally:?}");
     }
 
     #[test]
     fn sums_in_lanes_are_those_of_the_library() {
-        let tally = equations::<Lanes>(84, N_CASES).expect("no difference");
-        assert!(tally.n_accepted > N_CASES / 3, "{tally:?}");
+        let tally = equations::<Lanes>(84, N_CASES_IN_LANES).expect("no difference");
+        assert!(tally.n_accepted > N_CASES_IN_LANES / 3, "{tally:?}");
     }
 
     /// The tables are made before the fault is planted: those that are made with one fail
