@@ -78,6 +78,10 @@ class Machine {
   /** @type {TokenCache<AccessClaims>} */
   #tokens = new TokenCache();
 
+  /** The core's standing, and when it was that. */
+  #standing = 0;
+  #stoodAt = NEVER;
+
   #ticking = false;
   #ticksLeft = 0;
 
@@ -98,9 +102,15 @@ class Machine {
    * @returns {AccessClaims | Promise<AccessClaims>}
    */
   verify(token) {
+    return this.#verifiedBefore(token) ?? this.#verifyAnew(token);
+  }
+
+  /**
+   * @param {string} token
+   * @returns {AccessClaims | Promise<AccessClaims>}
+   */
+  #verifyAnew(token) {
     checkToken(token);
-    const known = this.#verifiedBefore(token);
-    if (known !== undefined) return known;
     /** @type {AccessClaims | undefined} */
     let claims;
     const question = (/** @type {to.Core} */ core, /** @type {number} */ now, waited = NO_TIME) => {
@@ -120,14 +130,31 @@ class Machine {
    * @param {string} token
    */
   #verifiedBefore(token) {
-    const core = this.#core;
     const kept = this.#tokens.get(token);
-    if (core === null || kept === undefined) return undefined;
+    if (kept === undefined) return undefined;
     const now = this.#now();
-    const isGood = now >= kept.from && now < kept.until;
-    if (!isGood || this.#guarded(core, () => core.standing(now)) !== kept.standing) return undefined;
+    if (now < kept.from || now >= kept.until) return undefined;
+    if (this.#standingOfNow(now) !== kept.standing) return undefined;
     this.#keepPolling();
     return kept.claims;
+  }
+
+  /**
+   * The core's standing, asked for once in a millisecond unless something happens meanwhile.
+   *
+   * @param {number} now
+   */
+  #standingOfNow(now) {
+    return this.#stoodAt === now ? this.#standing : this.#askStanding(now);
+  }
+
+  /** @param {number} now */
+  #askStanding(now) {
+    const core = this.#core;
+    if (core === null) return 0;
+    this.#standing = this.#guarded(core, () => core.standing(now));
+    this.#stoodAt = now;
+    return this.#standing;
   }
 
   async ready() {
@@ -323,6 +350,7 @@ class Machine {
    * @returns {T}
    */
   #guarded(core, call) {
+    this.#stoodAt = NEVER;
     try {
       return call();
     } catch (cause) {
@@ -506,6 +534,7 @@ function deepFreeze(value) {
 }
 
 const NOTHING = () => {};
+const NEVER = -1;
 
 /** What somebody has waited who has just come. */
 const NO_TIME = Object.freeze({ keysMs: 0, pollMs: 0 });
