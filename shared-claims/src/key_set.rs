@@ -95,8 +95,9 @@ impl KeySet {
         self.keys.iter().find(|key| key.kid == *kid)
     }
 
-    /// Goes on with what `other` has prepared for keys that are in both.
-    pub(crate) fn inherit(&mut self, other: &Self) {
+    /// Goes on with what `other` has prepared for keys that are in both: verifying by a key becomes
+    /// faster with its use. [`KeyCache`](crate::KeyCache) does this by itself.
+    pub fn inherit(&mut self, other: &Self) {
         for key in &mut self.keys {
             if let Some(same) = other.get(&key.kid) {
                 key.prepared = Arc::clone(&same.prepared);

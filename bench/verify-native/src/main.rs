@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, UNIX_EPOCH};
 
 use jsonwebtoken::crypto::{aws_lc, rust_crypto};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
@@ -34,8 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("rust-crypto") => &rust_crypto::DEFAULT_PROVIDER,
         _ => return Err("usage: verify-native aws-lc | rust-crypto".into()),
     };
-    provider.install_default().map_err(|_| "a back end is installed")?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    provider
+        .install_default()
+        .map_err(|_| "a back end is installed")?;
+    let now = UNIX_EPOCH.elapsed()?.as_secs();
     let key = SigningKey::from_seed(&[7; 32]).ok_or("the seed is zero")?;
     let tokens: Vec<String> = (0..N_TOKENS)
         .map(|i| key.sign_access_token(&claims(i, now)))
@@ -57,7 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Nanoseconds for all tokens, each of which must be accepted.
 fn timed(tokens: &[String], verify: &dyn Fn(&str) -> bool) -> Result<u128, Box<dyn Error>> {
     let began = Instant::now();
-    let n_accepted = tokens.iter().filter(|token| verify(black_box(token))).count();
+    let n_accepted = tokens
+        .iter()
+        .filter(|token| verify(black_box(token)))
+        .count();
     let took = began.elapsed().as_nanos();
     if n_accepted == tokens.len() {
         Ok(took)
