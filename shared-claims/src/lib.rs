@@ -80,14 +80,17 @@ mod base64url;
 mod claims;
 mod error;
 mod feed_cache;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod json;
 mod jws;
+mod kernel;
 mod key_cache;
 mod key_set;
 mod kid;
 pub mod limits;
 mod policy;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 #[path = "../tests/it/random.rs"]
 mod random;
 mod receipt;
@@ -102,6 +105,9 @@ pub use claims::{AccessClaims, Verified};
 pub use error::{ClaimName, KeySetError, Part, RevocationError, VerifyError};
 pub use feed_cache::{Consult, FeedCache, FeedReport, Poll, Recency};
 pub use jws::UnverifiedToken;
+#[cfg(all(feature = "planted-faults", not(test)))]
+pub use kernel::plant_fault;
+pub use kernel::{KernelReport, SignatureTables};
 pub use key_cache::{CacheState, KeyCache, KeyCacheTtl, Lookup, Outcome, Report, Ticket};
 pub use key_set::{KeySet, VerifyingKey};
 pub use kid::{Kid, thumbprint};

@@ -8,6 +8,7 @@ mod bench;
 mod dev;
 mod edge;
 mod embedded_server;
+mod fuzz;
 mod http;
 mod issuer;
 mod openapi;
@@ -56,6 +57,8 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         ["prove"] => prove::run(&workspace, None)?,
         ["prove", "--only", name] => prove::run(&workspace, Some(name))?,
         ["prove", "--scale"] => prove::run(&workspace, Some("scale"))?,
+        ["fuzz", "--minutes", minutes] => fuzz::run(&workspace, minutes)?,
+        ["fuzz", "--quick"] => fuzz::quick(&workspace)?,
         ["tidy"] => tidy::run(&workspace)?,
         ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
         ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
@@ -101,6 +104,8 @@ cargo xtask COMMAND
   test                  every test of every part, with a table of how many ran
   bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
   prove [--only NAME]   the long proofs of the ledger; prints what each has found
+  fuzz --minutes N      long searches, natively and in V8; fails on a finding
+  fuzz --quick          what `test` runs of it: V8, and that planted faults are found
   tidy                  the rules of style that a program can check
   tidy --land-migrations
                         list new migrations as landed: from then on they may not change

@@ -435,13 +435,6 @@ pub fn insufficient(balance: Credits, replayed: bool) -> Problem {
     problem
 }
 
-/// 402 of a gift: `balance` is what can be given.
-pub fn insufficient_to_give(giftable: Credits, replayed: bool) -> Problem {
-    insufficient(giftable, replayed).described(
-        "Only credits that you bought more than seven days ago can be given: `balance` says how many.",
-    )
-}
-
 /// Users registered here have an account; one that came otherwise may not.
 pub fn no_account() -> Problem {
     Problem::with_detail(ProblemCode::NotFound, "The user has no credit account.")

@@ -6,13 +6,18 @@ import { verifierFor } from "../../js/verifier.mjs";
 
 export { VerifyError } from "../../js/errors.mjs";
 
-const WASM = new URL("../../dist/verifier.wasm", import.meta.url);
+const [FAST, PLAIN] = ["verifier.fast.wasm", "verifier.wasm"].map(
+  (name) => new URL(`../../dist/${name}`, import.meta.url),
+);
 
-if (!existsSync(WASM)) {
-  throw new Error("dist/verifier.wasm is missing: run `node wasm-pkg/scripts/build.mjs` first");
+if (!existsSync(FAST) || !existsSync(PLAIN)) {
+  throw new Error("dist has no module: run `node wasm-pkg/scripts/build.mjs` first");
 }
 
-export const host = nodeHost(() => readFileSync(WASM));
+export const host = nodeHost({
+  fast: () => readFileSync(FAST),
+  plain: () => readFileSync(PLAIN),
+});
 export const createVerifier = verifierFor(host);
 
 /** The code of a refusal; `ok` when there is none. Anything but a `VerifyError` is thrown on. */

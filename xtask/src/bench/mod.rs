@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what the issuer reaches, each figure as a ratio to something measured in
-//! alternation with it, on the real program and a real PostgreSQL.
+//! `cargo xtask bench`: what is reached, each figure as a ratio to something measured in alternation
+//! with it, on the real program.
 
 mod figures;
 mod load;
@@ -7,6 +7,8 @@ mod login;
 pub mod pgbench;
 pub mod server;
 mod spend;
+mod verify_native;
+mod verify_wasm;
 
 use anyhow::{Result, bail};
 
@@ -14,7 +16,12 @@ use crate::workspace::Workspace;
 
 type Benchmark = fn(&Workspace) -> Result<()>;
 
-const BENCHMARKS: [(&str, Benchmark); 2] = [("login", login::run), ("use", spend::run)];
+const BENCHMARKS: [(&str, Benchmark); 4] = [
+    ("login", login::run),
+    ("use", spend::run),
+    ("verify-native", verify_native::run),
+    ("verify-wasm", verify_wasm::run),
+];
 
 /// Runs the benchmarks of these names, or all; fails when one does not reach its figure.
 pub fn run(workspace: &Workspace, names: &[&str]) -> Result<()> {

@@ -9,6 +9,7 @@ use super::count::Count;
 use crate::dev;
 use crate::edge;
 use crate::embedded_server;
+use crate::fuzz;
 use crate::issuer;
 use crate::process;
 use crate::setup::Toolbox;
@@ -47,6 +48,11 @@ pub const PARTS: &[Part] = &[
         name: "npm package",
         reason: "the packed tarball in Node, workerd and a browser",
         run: npm_package,
+    },
+    Part {
+        name: "signatures in V8",
+        reason: "the fast arithmetic against the library, and that planted faults are found",
+        run: fuzz::in_v8,
     },
     Part {
         name: "passkeys and purchases in a browser",

@@ -14,7 +14,7 @@ use super::model::{Direction, Gift, GiftStatus, Wish};
 use super::redeem_gift::{self, RedeemGiftError};
 use crate::accounts::Email;
 use crate::app::App;
-use crate::credits::api::{Answered, insufficient_to_give, no_account, replayed};
+use crate::credits::api::{Answered, insufficient, no_account, replayed};
 use crate::credits::model::Credits;
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
@@ -328,6 +328,13 @@ impl Statuses for Giving {
 struct Taking;
 impl Statuses for Taking {
     const EXTRA: &'static [u16] = &[401, 404, 409];
+}
+
+/// 402 of a gift: `balance` is what can be given.
+fn insufficient_to_give(giftable: Credits, replayed: bool) -> Problem {
+    insufficient(giftable, replayed).described(
+        "Only credits that you bought more than seven days ago can be given: `balance` says how many.",
+    )
 }
 
 impl From<CreateGiftError> for Problem {
