@@ -156,3 +156,32 @@ const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// What a receiver has to say fits into a line; more is an attempt to keep us busy.
 const MAX_ANSWER_BYTES: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The rule of URLs refuses this name before it is resolved. Any other name may lead to the
+    /// same place, so what resolves names must refuse it too.
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let client = OutgoingClient::new(Reach::Public);
+        let sent = client.http.post(format!("https://localhost:{port}/"));
+        let error = sent.send().await.expect_err("refused");
+        assert_eq!(judge(&error), SendError::Address);
+        let nobody = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+        assert!(nobody.is_err(), "nothing was connected");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_nowhere_is_unreachable() {
+        let client = OutgoingClient::new(Reach::Public);
+        let url = "https://nowhere.invalid/";
+        let error = client.post(url, &[], String::new()).await;
+        assert_eq!(error, Err(SendError::Unreachable));
+    }
+}
