@@ -72,10 +72,8 @@ impl AppFields {
     /// Every field that is wrong, with what would be right.
     pub fn problems(&self, reach: Reach) -> Vec<(&'static str, &'static str)> {
         let mut problems = self.form_problems();
-        let origins = self.return_origins.iter().take(MAX_LISTED);
-        let origin = origins
-            .filter_map(|text| origin_problem(text, reach))
-            .next();
+        let mut origins = self.return_origins.iter().take(MAX_LISTED);
+        let origin = origins.find_map(|text| origin_problem(text, reach));
         problems.extend(origin.map(|words| ("returnOrigins", words)));
         let url = self.webhook_url.as_deref();
         let url = url.and_then(|text| webhook_url_problem(text, reach));

@@ -44,24 +44,27 @@ fn is_public(address: IpAddr) -> bool {
 /// Everything but the special-purpose blocks that IANA lists (RFC 6890).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let special = match (a, b, c) {
+    let special = matches!(
+        (a, b, c),
         // This network, private, loopback; multicast, reserved, broadcast.
-        (0 | 10 | 127 | 224.., ..) => true,
-        // Shared by a carrier's customers.
-        (100, 64..=127, _) => true,
-        // Link-local: metadata services of clouds.
-        (169, 254, _) => true,
-        (172, 16..=31, _) | (192, 168, _) => true,
-        // Protocol assignments, documentation, relays from IPv4 to IPv6, benchmarks.
-        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => {
-            true
-        }
-        _ => false,
-    };
+        (0 | 10 | 127 | 224.., ..)
+            // Shared by a carrier's customers.
+            | (100, 64..=127, _)
+            // Link-local: metadata services of clouds.
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            // Protocol assignments, documentation, relays from IPv4 to IPv6, benchmarks.
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            | (198, 18..=19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    );
     !special
 }
 
-/// Global unicast (2000::/3) without its special blocks; and the addresses by which a network
+/// Global unicast (`2000::/3`) without its special blocks; and the addresses by which a network
 /// without IPv4 reaches one, which are judged as that one.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
@@ -69,13 +72,14 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let bits = (u32::from(high) << 16) | u32::from(low);
         return is_public_v4(Ipv4Addr::from_bits(bits));
     }
-    let special = match (segments[0], segments[1]) {
+    let special = matches!(
+        (segments[0], segments[1]),
         // Protocol assignments and Teredo, documentation.
-        (0x2001, 0..=0x01ff | 0x0db8) => true,
-        // 6to4 carries an IPv4 address that nobody checked; documentation.
-        (0x2002, _) | (0x3fff, 0..=0x0fff) => true,
-        _ => false,
-    };
+        (0x2001, 0..=0x01ff | 0x0db8)
+            | (0x3fff, 0..=0x0fff)
+            // 6to4 carries an IPv4 address that nobody checked.
+            | (0x2002, _)
+    );
     segments[0] & 0xe000 == 0x2000 && !special
 }
 

@@ -130,7 +130,6 @@ impl WebhooksApi {
         method = "get",
         operation_id = "listWebhookDeliveries"
     )]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list_deliveries(
         &self,
         caller: AdminCaller,

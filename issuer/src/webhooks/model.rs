@@ -229,6 +229,7 @@ pub struct Acted {
 }
 
 /// Ids are text to whoever reads them.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn as_text<S: Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

@@ -181,7 +181,9 @@ async fn the_issuers_role_reads_and_writes_no_delivery_and_tells_nobody_anything
     ] {
         let refused = sqlx::query(sql).execute(&mut issuer).await;
         let error = refused.expect_err(sql);
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         assert_eq!(code.as_deref(), Some("42501"), "{sql}: {error}");
     }
 }

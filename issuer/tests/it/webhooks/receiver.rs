@@ -158,8 +158,9 @@ async fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         Manner::Flood => {
             let head = "HTTP/1.1 200 x\r\ncontent-length: 1073741824\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
+            let chunk = vec![b'x'; 65_536];
             for _ in 0..16_384 {
-                stream.write_all(&[b'x'; 65_536]).await?;
+                stream.write_all(&chunk).await?;
                 shared.n_written.fetch_add(65_536, Ordering::SeqCst);
             }
             Ok(())
