@@ -91,7 +91,8 @@ impl Scene {
         Ok(Round {
             bare_one: rate("update bench.bare set n = n + 1 where id = 1;\n", N_CLIENTS)?,
             one: rate(&charge("1"), N_CLIENTS)?,
-            waiting_one: rate(&charges("'1'"), N_BATCHES)? * BATCH,
+            // One account is in one lane.
+            waiting_one: rate(&charges("'1'"), 1)? * BATCH,
             bare_many: rate(
                 &format!("{ANY}update bench.bare set n = n + 1 where id = :any;\n"),
                 N_CLIENTS,
@@ -191,11 +192,12 @@ fn charge(account: &str) -> String {
     )
 }
 
-/// As many charges as wait at most, in one statement.
+/// As many charges as wait at most, in one statement, which fails unless nearly all were
+/// posted: an account may be in the other lane's batch at that moment, and is then sent alone.
 fn charges(account: &str) -> String {
     let fill = |value: &str| format!("array_fill({value}, array[{BATCH}])");
     format!(
-        "select count(*) filter (where outcome = 'posted') from credits.use_credits_batch(\
+        "select 1 / (count(*) filter (where outcome = 'posted') >= {BATCH} - 5)::integer from credits.use_credits_batch(\
          (select array_agg('{PREFIX}' || lpad({account}, 6, '0')) from generate_series(1, {BATCH})), \
          {}, {}, {}, {}, {}, (select array_agg(gen_random_uuid()::text) from generate_series(1, {BATCH})), {}, 0, 0);\n",
         fill("1::bigint"),
