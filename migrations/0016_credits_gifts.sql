@@ -268,6 +268,10 @@ comment on function credits.take_back_gifts_of_purchase is
 create or replace function credits.next_lapse(p_account_id bigint) returns timestamptz
   language plpgsql volatile as $$
 begin
+  -- Whoever owes may get credits of that purchase back from a hold, a refund or a gift: each operation looks.
+  if credits.debt_of(p_account_id) > 0 then
+    return '-infinity';
+  end if;
   return least(
     coalesce((select min(g.expires_at) from credits.credit_grants g
                where g.account_id = p_account_id and g.open and g.remaining > g.held), 'infinity'),

@@ -318,6 +318,7 @@ begin
   return query select * from credits.reconcile_entries();
   return query select * from credits.reconcile_lots();
   return query select * from credits.reconcile_accounts();
+  return query select * from credits.reconcile_purchases();
   return query select * from credits.reconcile_refunds();
   return query select * from credits.reconcile_gifts();
   return query select * from credits.reconcile_usage();

@@ -2,22 +2,6 @@
 
 grant create on schema credits to tollgate_definer; -- taken back at the end of this file
 
-create or replace function credits.next_lapse(p_account_id bigint) returns timestamptz
-  language plpgsql volatile as $$
-begin
-  -- Whoever owes may get credits of that purchase back from a hold, a refund or a gift: each operation looks.
-  if credits.debt_of(p_account_id) > 0 then
-    return '-infinity';
-  end if;
-  return least(
-    coalesce((select min(g.expires_at) from credits.credit_grants g
-               where g.account_id = p_account_id and g.open and g.remaining > g.held), 'infinity'),
-    coalesce((select min(h.expires_at) from credits.holds h
-               where h.account_id = p_account_id and h.status = 'open'), 'infinity'),
-    coalesce((select min(t.expires_at) from credits.gifts t
-               where t.giver_account_id = p_account_id and t.status = 'waiting'), 'infinity'));
-end $$;
-
 create or replace function credits.claw_back(p credits.purchases, p_amount bigint, p_now timestamptz) returns void
   language plpgsql volatile as $$
 declare
@@ -51,18 +35,5 @@ begin
 end $$;
 comment on function credits.claw_back is
   'Takes credits of a purchase back: from its buyer, gifts that wait included, then from those they were given to; the rest becomes a debt of the buyer.';
-
-create or replace function credits.reconcile() returns table (problem text, account_id bigint, subject text, found text, expected text)
-  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  perform set_config('tollgate.user_id', '', true);
-  return query select * from credits.reconcile_entries();
-  return query select * from credits.reconcile_lots();
-  return query select * from credits.reconcile_accounts();
-  return query select * from credits.reconcile_purchases();
-  return query select * from credits.reconcile_refunds();
-  return query select * from credits.reconcile_gifts();
-  return query select * from credits.reconcile_usage();
-end $$;
 
 revoke create on schema credits from tollgate_definer;

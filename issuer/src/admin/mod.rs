@@ -15,7 +15,9 @@ mod list_users;
 mod load_user;
 mod model;
 pub mod operator;
+mod require_admin;
 mod store;
 
 pub use api::{AdminApi, user_id};
 pub use model::{Act, Refused, UserFilter, UserListing};
+pub use require_admin::require_admin;

@@ -229,3 +229,15 @@ pub async fn impersonate(
     .await?;
     Ok(row)
 }
+
+/// Whether the caller is an admin now: `fresh`, `stale` or why not.
+pub async fn standing(connection: &mut PgConnection, caller: &Caller) -> Result<String, DbError> {
+    let standing = sqlx::query_scalar!(
+        r#"select auth.admin_role_standing($1, $2) as "standing!""#,
+        caller.user_id,
+        caller.session_id,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(standing)
+}

@@ -2,7 +2,7 @@
 
 use super::model::{AppListing, ServiceListing};
 use super::store;
-use crate::admin::Refused;
+use crate::admin::{Refused, require_admin};
 use crate::app::App;
 use crate::http::Caller;
 
@@ -16,7 +16,7 @@ pub async fn list_apps(
     app_id: Option<&str>,
 ) -> Result<Vec<AppListing>, Refused> {
     let mut connection = app.db.acquire().await?;
-    Refused::unless_admin(&store::standing(&mut connection, caller).await?)?;
+    require_admin(&mut connection, caller).await?;
     Ok(store::list_apps(&mut connection, app_id, MAX_LISTED.into()).await?)
 }
 

@@ -52,18 +52,6 @@ pub async fn operate(
     Ok(outcome)
 }
 
-/// Whether the caller is an admin now.
-pub async fn standing(connection: &mut PgConnection, caller: &Caller) -> Result<String, DbError> {
-    let standing = sqlx::query_scalar!(
-        r#"select auth.admin_role_standing($1, $2) as "standing!""#,
-        caller.user_id,
-        caller.session_id,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(standing)
-}
-
 /// All apps, or the one of this id.
 pub async fn list_apps(
     connection: &mut PgConnection,

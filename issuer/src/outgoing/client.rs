@@ -9,9 +9,9 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, redirect};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::address::Reach;
+use super::tls::tls;
 use super::url_rule::webhook_url_problem;
 
 /// Calls what users gave.
@@ -139,17 +139,6 @@ impl fmt::Display for ForbiddenAddress {
 }
 
 impl Error for ForbiddenAddress {}
-
-fn tls() -> ClientConfig {
-    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-    let roots: RootCertStore = roots.collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the protocol versions of its library")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
 
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 /// Name, connection, TLS and answer together: a receiver notes the message and works on it later.

@@ -1,4 +1,4 @@
-//! Calls to addresses that users gave.
+//! Calls to addresses that users gave, and the TLS of every call.
 //!
 //! 1. https only; in development http too, to this machine alone.
 //! 2. An address is public, or nothing is sent to it: names are resolved here, every address is
@@ -8,8 +8,10 @@
 
 mod address;
 mod client;
+mod tls;
 mod url_rule;
 
 pub use address::Reach;
 pub use client::{OutgoingClient, SendError};
+pub use tls::tls;
 pub use url_rule::{origin_problem, webhook_url_problem};

@@ -1,17 +1,16 @@
 //! Asking Stripe. Nothing that it says in words reaches a client; the log gets codes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::model::Begun;
 use crate::config::StripeConfig;
+use crate::outgoing::tls;
 use crate::secret::SecretText;
 
 /// A client of Stripe's API.
@@ -222,17 +221,6 @@ fn word(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default().chars().take(MAX_WORD);
     text.filter(|c| c.is_ascii_alphanumeric() || *c == '_')
         .collect()
-}
-
-fn tls() -> ClientConfig {
-    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-    let roots: RootCertStore = roots.collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the protocol versions of its library")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 /// The shape of what we send and read; newer ones are taken up on purpose.

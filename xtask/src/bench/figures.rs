@@ -94,6 +94,12 @@ mod tests {
     }
 
     #[test]
+    fn median_and_spread_are_those_of_the_rounds() {
+        let texts = spread(&[2500, 1900, 2040]).map(decimal);
+        assert_eq!(texts, ["1.900", "2.040", "2.500"]);
+    }
+
+    #[test]
     fn a_figure_that_is_missed_fails_the_run() {
         let concluded = |goal, ratios: &[u64]| {
             let (name, ratios) = ("a ÷ b".to_owned(), ratios.to_vec());

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
+use super::figures::{Figure, Goal, conclude};
 use crate::process;
 use crate::ui;
 use crate::workspace::{Workspace, cargo};
@@ -25,50 +26,23 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         .current_dir(&workspace.root);
     process::run_quietly("verify-native", "built", &mut command)?;
     let program = target.join("release/verify-native");
-    let mut lowest = u64::MAX;
+    let mut figures = Vec::new();
     for backend in BACKENDS {
-        let printed = process::capture(Command::new(&program).arg(backend))?;
-        let ratios = Ratios::read(&printed)?;
-        ui::line(backend, &ratios.text());
-        lowest = lowest.min(ratios.median());
+        figures.push(Figure {
+            name: format!("shared-claims ÷ jsonwebtoken by {backend}"),
+            ratios: read(&process::capture(Command::new(&program).arg(backend))?)?,
+            goal: Goal::AtLeast(GOAL),
+        });
     }
-    if lowest < GOAL {
-        bail!(
-            "{} times as fast, and {} is the figure to reach",
-            decimal(lowest),
-            decimal(GOAL)
-        );
-    }
-    Ok(())
+    conclude(&figures)
 }
 
-/// In thousandths, sorted.
-struct Ratios(Vec<u64>);
-
-impl Ratios {
-    fn read(printed: &str) -> Result<Self> {
-        let numbers: Result<Vec<u64>, _> = printed.lines().map(str::parse).collect();
-        let mut numbers = numbers.context("verify-native prints numbers")?;
-        numbers.sort_unstable();
-        if numbers.is_empty() {
-            bail!("verify-native has measured nothing");
-        }
-        Ok(Self(numbers))
-    }
-
-    fn median(&self) -> u64 {
-        self.0[self.0.len() / 2]
-    }
-
-    fn text(&self) -> String {
-        let [median, lowest, highest] =
-            [self.median(), self.0[0], self.0[self.0.len() - 1]].map(decimal);
-        format!("{median} times as fast ({lowest}–{highest})")
-    }
-}
-
-fn decimal(thousandths: u64) -> String {
-    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
+/// One ratio a round, in thousandths.
+fn read(printed: &str) -> Result<Vec<u64>> {
+    let ratios: Result<Vec<u64>, _> = printed.lines().map(str::parse).collect();
+    let ratios = ratios.context("verify-native prints numbers")?;
+    ensure!(!ratios.is_empty(), "verify-native has measured nothing");
+    Ok(ratios)
 }
 
 /// The peer's. The faster one counts.
@@ -81,10 +55,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_and_spread_are_those_of_the_rounds() {
-        let ratios = Ratios::read("2500\n1900\n2040\n").unwrap();
-        assert_eq!(ratios.text(), "2.040 times as fast (1.900–2.500)");
-        assert!(Ratios::read("").is_err());
-        assert!(Ratios::read("x").is_err());
+    fn what_is_printed_is_a_ratio_a_round() {
+        assert_eq!(read("2500\n1900\n2040\n").unwrap(), [2500, 1900, 2040]);
+        assert!(read("").is_err());
+        assert!(read("x").is_err());
     }
 }

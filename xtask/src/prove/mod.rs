@@ -60,8 +60,8 @@ const PROOFS: &[Proof] = &[
         how: How::Tests(&["ledger::killed_issuer"], &[]),
     },
     Proof {
-        name: "stripe-kills",
-        reason: "answers of Stripe that are lost around a commit",
+        name: "stripe-faults",
+        reason: "answers of Stripe that are lost, late or repeated",
         how: How::Tests(&["purchases::checkout::", "purchases::webhook"], &[]),
     },
     Proof {

@@ -37,7 +37,9 @@ struct Queue {
     is_closed: bool,
 }
 
-type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+/// Gives what tells the one who waits; it is told when the work no longer counts as being done.
+type Job = Box<dyn FnOnce(&mut Memory) -> Reply + Send>;
+type Reply = Box<dyn FnOnce() + Send>;
 
 impl Pool {
     /// Starts so many threads.
@@ -68,10 +70,11 @@ impl Pool {
     ) -> Result<T, HashError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
-            if !answer.is_closed() {
+            let result = (!answer.is_closed()).then(|| work(memory));
+            Box::new(move || {
                 // It fails when nobody waits any more.
-                let _ = answer.send(work(memory));
-            }
+                let _ = result.map(|result| answer.send(result));
+            })
         });
         self.shared.queue().push(client, job)?;
         self.shared.changed.notify_one();
@@ -113,8 +116,9 @@ impl Shared {
         let mut memory = Memory::default();
         while let Some((client, job)) = self.next(&mut memory) {
             // A thread that ended would be missed for as long as the program runs.
-            let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+            let reply = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
             self.queue().done(client);
+            let _ = reply.map(|reply| reply());
             if client == Client::Unknown {
                 // Another thread may have passed a stranger over on account of this one.
                 self.changed.notify_one();
@@ -209,7 +213,7 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        Box::new(|_| ())
+        Box::new(|_| Box::new(|| ()))
     }
 
     fn taken(queue: &mut Queue, max_strangers: usize) -> Option<Client> {
@@ -253,6 +257,15 @@ mod tests {
             queue.push(Client::Unknown, job()).expect("there is room");
         }
         assert_eq!(queue.push(Client::Known, job()), Err(HashError::Busy));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_answered_is_no_longer_counted() {
+        let pool = Pool::start(1);
+        for _ in 0..1000 {
+            let done = pool.run(Client::Known, |_| Ok(())).await;
+            assert_eq!((done, pool.queue_length()), (Ok(()), 0));
+        }
     }
 
     #[tokio::test]

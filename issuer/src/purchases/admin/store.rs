@@ -85,18 +85,6 @@ pub async fn operate_on_purchase(
     Ok(outcome)
 }
 
-/// Whether the caller is an admin now.
-pub async fn standing(connection: &mut PgConnection, caller: &Caller) -> Result<String, DbError> {
-    let standing = sqlx::query_scalar!(
-        r#"select auth.admin_role_standing($1, $2) as "standing!""#,
-        caller.user_id,
-        caller.session_id,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(standing)
-}
-
 /// All packages, or the one of this id, cheapest first.
 pub async fn list_packages(
     connection: &mut PgConnection,
