@@ -21,10 +21,21 @@ import { checkOptions } from "./options.mjs";
  *
  * @typedef {object} Host
  * @property {() => WebAssembly.Instance | Promise<WebAssembly.Instance>} instantiate
+ * @property {(instance: WebAssembly.Instance) => AnyCore} coreOf what an instance is wrapped in
  * @property {RequestInit} requests what every request is made with
  * @property {boolean} sendsEntityTags whether we ask with `If-None-Match`, or the runtime does
  * @property {(work: Promise<unknown>) => void} keepAlive lets work outlive the call it began in
  * @property {boolean} hasTimers whether work can begin without a call
+ */
+
+/**
+ * A core, perhaps one that cannot look at a signature without waiting: for a token it answers
+ * "await keys", and `takeSignatureErrand` is what to await; for the feed there is `judgeFeed`.
+ *
+ * @typedef {to.Core & {
+ *   takeSignatureErrand?: () => Promise<void> | null,
+ *   judgeFeed?: (document: Uint8Array, now: number) => Promise<void>,
+ * }} AnyCore
  */
 
 /**
@@ -51,10 +62,10 @@ class Machine {
   #host;
   #settings;
 
-  /** @type {to.Core | null} */
+  /** @type {AnyCore | null} */
   #core = null;
 
-  /** @type {Promise<to.Core> | null} */
+  /** @type {Promise<AnyCore> | null} */
   #opening = null;
 
   /**
@@ -141,7 +152,7 @@ class Machine {
   /**
    * Asks until there is an answer. The words of what was accepted.
    *
-   * @param {(core: to.Core, now: number, waited: { keysMs: number, pollMs: number }) => number} question
+   * @param {(core: AnyCore, now: number, waited: { keysMs: number, pollMs: number }) => number} question
    */
   async #answered(question) {
     const waited = { keysMs: 0, pollMs: 0 };
@@ -160,7 +171,7 @@ class Machine {
   /**
    * One question to the core, and the errands that come with the answer under way.
    *
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {(now: number) => number} question
    */
   #ask(core, question) {
@@ -170,17 +181,19 @@ class Machine {
     return { answer, words, errands: this.#runErrands(core) };
   }
 
-  /** @param {to.Core} core */
+  /** @param {AnyCore} core */
   #runErrands(core) {
     const keys = this.#runKeysErrand(core, false);
-    if (this.#settings.revocationsUri === null) return { keys, poll: null };
     const feedKeys = this.#runKeysErrand(core, true);
     const poll = core.takePollErrand();
-    return { keys, poll: poll && this.#inBackground(this.#poll(core, poll, feedKeys)) };
+    return {
+      keys: core.takeSignatureErrand?.() ?? keys,
+      poll: poll && this.#inBackground(this.#poll(core, poll, feedKeys)),
+    };
   }
 
   /**
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {boolean} ofFeed
    */
   #runKeysErrand(core, ofFeed) {
@@ -189,7 +202,7 @@ class Machine {
   }
 
   /**
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {boolean} ofFeed
    * @param {number} ticket
    */
@@ -204,7 +217,7 @@ class Machine {
   }
 
   /**
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {Poll} poll
    * @param {Promise<void> | null} feedKeys
    */
@@ -215,12 +228,15 @@ class Machine {
     if (since) url.searchParams.set("since", since);
     const { status, body, etag: tag } = await this.#get(url.href, { headers }, MAX_FEED_BYTES);
     await feedKeys;
-    const hand = () => this.#report(core, (now) => core.pollAnswered(ticket, body, tag, now));
+    const hand = async () => {
+      await core.judgeFeed?.(body, this.#now());
+      return this.#report(core, (now) => core.pollAnswered(ticket, body, tag, now));
+    };
     if (status === 304) return this.#report(core, (now) => core.pollNotModified(ticket, now));
-    if (hand()) return;
+    if (await hand()) return;
     // The document names a key that is new to the core.
     await this.#runKeysErrand(core, true);
-    hand();
+    await hand();
   }
 
   /**
@@ -243,7 +259,7 @@ class Machine {
    * Tells the core something, if it is still the one that asked.
    *
    * @template T
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {(now: number) => T} news
    */
   #report(core, news) {
@@ -266,7 +282,7 @@ class Machine {
    * Whatever comes out of the module as an exception, its memory cannot be trusted any more.
    *
    * @template T
-   * @param {to.Core} core
+   * @param {AnyCore} core
    * @param {() => T} call
    * @returns {T}
    */
@@ -289,10 +305,10 @@ class Machine {
     return null;
   }
 
-  /** @returns {Promise<to.Core>} */
+  /** @returns {Promise<AnyCore>} */
   async #opened() {
     try {
-      return await /** @type {Promise<to.Core>} */ (this.#opening);
+      return await /** @type {Promise<AnyCore>} */ (this.#opening);
     } catch (cause) {
       if (cause instanceof TypeError) throw cause;
       throw unavailable(1, { detail: "the WebAssembly module cannot be loaded", cause });
@@ -302,7 +318,7 @@ class Machine {
   /** @param {WebAssembly.Instance} instance */
   #adopt(instance) {
     const { issuer, audiences, leewaySecs, keySet, revocationsUri } = this.#settings;
-    const core = new to.Core(instance);
+    const core = this.#host.coreOf(instance);
     core.open(issuer, audiences, leewaySecs);
     const why = keySet === null ? "" : core.useKeySet(keySet);
     if (why) throw new TypeError(`createVerifier cannot use jwks: ${why}`);

@@ -1,5 +1,7 @@
 /** Node, and everything that calls itself so. */
 
+import { coreOf } from "../core.mjs";
+
 /** @type {WebAssembly.Module | undefined} */
 let module;
 
@@ -12,6 +14,7 @@ export const nodeHost = (readWasm) => ({
     module ??= new WebAssembly.Module(readWasm());
     return new WebAssembly.Instance(module);
   },
+  coreOf,
   requests: {},
   sendsEntityTags: true,
   keepAlive() {},

@@ -1,6 +1,10 @@
-/** `createVerifier` from the sources, with the module that the build has left in `dist`. */
+/**
+ * `createVerifier` from the sources, with the module that the build has left in `dist`; or, in
+ * the programs that say so, without any module.
+ */
 
 import { existsSync, readFileSync } from "node:fs";
+import { createVerifier as createWithoutModule } from "../../js/entries/webcrypto.mjs";
 import { nodeHost } from "../../js/hosts/node.mjs";
 import { verifierFor } from "../../js/verifier.mjs";
 
@@ -13,7 +17,10 @@ if (!existsSync(WASM)) {
 }
 
 export const host = nodeHost(() => readFileSync(WASM));
-export const createVerifier = verifierFor(host);
+
+/** Whether this program tests the verifier of `./webcrypto`, which has no `verifySync`. */
+export const hasModule = process.env.TEST_VERIFIER !== "webcrypto";
+export const createVerifier = hasModule ? verifierFor(host) : createWithoutModule;
 
 /** The code of a refusal; `ok` when there is none. Anything but a `VerifyError` is thrown on. */
 export async function codeOf(promise) {
