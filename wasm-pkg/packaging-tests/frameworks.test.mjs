@@ -1,0 +1,171 @@
+// Every integration in its real framework, against the real issuer: the examples, asked over
+// HTTP.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startTollgate, until } from "../../edge-verifier/test/support/tollgate.mjs";
+import { installBesideFrameworks } from "./support/installed.mjs";
+import { startServer } from "./support/program.mjs";
+
+/** A settlement follows the answer. */
+const SOON_MS = 5000;
+
+let issuer;
+before(async () => (issuer = await startTollgate()));
+after(() => issuer?.close());
+
+let people = 0;
+async function signIn() {
+  const name = `person${(people += 1)}`;
+  await issuer.register(name);
+  return { ...(await issuer.login(name)), email: `${name}@example.com` };
+}
+
+for (const [framework, has] of [
+  ["express", { optional: true, charge: true, roles: true, health: true }],
+  ["fastify", { optional: true, charge: true, roles: true, health: true }],
+  ["hono", { optional: true, charge: true, roles: true, health: true }],
+  ["nestjs", { optional: false, charge: true, roles: true, health: true }],
+  ["backend", { optional: false, charge: false, roles: false, health: false }],
+]) {
+  describe(framework, () => {
+    let url;
+    const ended = [];
+    before(async () => {
+      const context = { after: (act) => ended.push(act) };
+      const folder = installBesideFrameworks(context, `${framework}.mjs`, "settings.mjs");
+      url = await startServer(context, folder, [`${framework}.mjs`], { TOLLGATE_URL: issuer.url });
+    });
+    after(async () => {
+      for (const act of ended.reverse()) await act();
+    });
+
+    async function ask(method, path, token, headers = {}) {
+      const authorization = token ? { authorization: `Bearer ${token}` } : {};
+      const response = await fetch(url + path, {
+        method,
+        headers: { ...authorization, ...headers },
+      });
+      const text = await response.text();
+      const isJson = response.headers.get("content-type")?.includes("json");
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: isJson ? JSON.parse(text) : text,
+      };
+    }
+    const balanceOf = async (token) => (await ask("GET", "/balance", token)).body;
+
+    test("without a token the answer is 401 with a challenge and no error", async () => {
+      const { status, headers, body } = await ask("GET", "/me");
+      assert.equal(status, 401);
+      assert.equal(headers.get("www-authenticate"), 'Bearer realm="tollgate"');
+      assert.match(headers.get("content-type"), /^application\/problem\+json/);
+      assert.equal(body.code, "missing_token");
+      assert.equal(body.status, 401);
+    });
+
+    test("token that is none is refused with the verifier's code", async () => {
+      const { status, headers, body } = await ask("GET", "/me", "a.b.c");
+      assert.equal(status, 401);
+      assert.equal(
+        headers.get("www-authenticate"),
+        'Bearer realm="tollgate", error="invalid_token"',
+      );
+      assert.equal(body.code, "malformed");
+    });
+
+    test("two tokens are refused", async () => {
+      const { accessToken } = await signIn();
+      const headers = { authorization: `Bearer ${accessToken}, Bearer ${accessToken}` };
+      const { status, body } = await ask("GET", "/me", null, headers);
+      assert.deepEqual([status, body.code], [400, "multiple_tokens"]);
+    });
+
+    test("with a good token the route knows the user, without an address nobody has proven", async () => {
+      const { accessToken, user } = await signIn();
+      const { status, body } = await ask("GET", "/me", accessToken);
+      assert.equal(status, 200);
+      assert.equal(body.id, user.id);
+      assert.equal(body.role, "user");
+      assert.equal(body.email, undefined);
+    });
+
+    test("token is refused soon after its session was ended", async () => {
+      const { accessToken } = await signIn();
+      assert.equal((await ask("GET", "/me", accessToken)).status, 200);
+      await issuer.logout(accessToken);
+      let last;
+      await until(
+        async () => (last = await ask("GET", "/me", accessToken)).status === 401,
+        SOON_MS,
+      );
+      assert.equal(last.body.code, "revoked");
+    });
+
+    test("credits are spent in a route, and the issuer's refusal is passed on", async () => {
+      const { accessToken } = await signIn();
+      const before = await balanceOf(accessToken);
+      const { status, body } = await ask("POST", "/spend", accessToken);
+      assert.equal(Math.floor(status / 100), 2);
+      assert.equal(body.balance, before.balance - 3);
+      assert.equal((await balanceOf(accessToken)).totalSpent, 3);
+    });
+
+    if (has.health) {
+      test("public route needs no token", async () => {
+        assert.equal((await ask("GET", "/health")).body, "ok");
+      });
+    }
+
+    if (has.roles) {
+      test("role that may not is refused with 403", async () => {
+        const { accessToken } = await signIn();
+        const { status, headers, body } = await ask("GET", "/admin", accessToken);
+        assert.deepEqual([status, body.code], [403, "insufficient_scope"]);
+        assert.match(headers.get("www-authenticate"), /error="insufficient_scope"/);
+      });
+    }
+
+    if (has.optional) {
+      test("route for everybody knows who is asking, and refuses a bad token all the same", async () => {
+        const { accessToken, user } = await signIn();
+        assert.deepEqual((await ask("GET", "/maybe")).body, { user: null });
+        assert.equal((await ask("GET", "/maybe", accessToken)).body.user.id, user.id);
+        assert.equal((await ask("GET", "/maybe", "a.b.c")).status, 401);
+      });
+    }
+
+    if (has.charge) {
+      test("route that costs is charged after success", async () => {
+        const { accessToken } = await signIn();
+        const before = await balanceOf(accessToken);
+        const { status, body } = await ask("POST", "/report", accessToken);
+        assert.equal(Math.floor(status / 100), 2);
+        assert.deepEqual(body, { report: "done" });
+        await until(async () => (await balanceOf(accessToken)).totalSpent === 10, SOON_MS);
+        const { balance, held } = await balanceOf(accessToken);
+        assert.deepEqual([balance, held], [before.balance - 10, 0]);
+      });
+
+      test("route that fails gives the credits back", async () => {
+        const { accessToken } = await signIn();
+        const before = await balanceOf(accessToken);
+        assert.equal((await ask("POST", "/broken", accessToken)).status, 500);
+        await until(async () => (await balanceOf(accessToken)).held === 0, SOON_MS);
+        assert.deepEqual(await balanceOf(accessToken), before);
+      });
+
+      test("route that costs more than there is does not run", async () => {
+        const { accessToken } = await signIn();
+        const { status, body } = await ask("POST", "/dear", accessToken);
+        assert.deepEqual([status, body.code], [402, "insufficient_credits"]);
+        assert.equal(body.balance, (await balanceOf(accessToken)).balance);
+      });
+
+      test("route that costs refuses whoever does not say who they are", async () => {
+        assert.equal((await ask("POST", "/report")).status, 401);
+      });
+    }
+  });
+}
