@@ -41,7 +41,10 @@ test("two tokens are refused, in one header, in two, in a header and a cookie", 
   assert.equal(await answerOf({ cookie: COOKIE }, both), "multiple_tokens");
   const twice = { cookie: `${COOKIE.name}=a; ${COOKIE.name}=b` };
   assert.equal(await answerOf({ cookie: COOKIE }, twice), "multiple_tokens");
-  assert.equal(await viaNode(t, ["authorization", "Bearer a", "Authorization", "Bearer b"]), "multiple_tokens");
+  assert.equal(
+    await viaNode(t, ["authorization", "Bearer a", "Authorization", "Bearer b"]),
+    "multiple_tokens",
+  );
 });
 
 test("cookie is read only where a guard takes one", async () => {
@@ -70,7 +73,10 @@ test("only listed roles pass, and nobody where a role is asked for", async () =>
   assert.equal(await answerOf({ roles: ["admin", "user"] }, headers), "one");
   assert.equal(await answerOf({ roles: ["admin"] }, headers), "insufficient_scope");
   const without = { verify: async (sub) => ({ sub, sid: "s" }) };
-  assert.equal(await answerOf({ verifier: without, roles: ["admin"] }, headers), "insufficient_scope");
+  assert.equal(
+    await answerOf({ verifier: without, roles: ["admin"] }, headers),
+    "insufficient_scope",
+  );
 });
 
 test("with required: false nobody passes without a token, and a bad token is refused", async (t) => {
@@ -86,7 +92,9 @@ test("while keys cannot be had the answer is 503 with Retry-After", async (t) =>
   const issuer = await Issuer.start(t);
   issuer.instead["/.well-known/jwks.json"] = (response) => response.writeHead(500).end();
   const guard = createGuard({ verifier: createVerifier(issuer.options()) });
-  const request = new Request("https://a.example", { headers: { authorization: `Bearer ${issuer.token()}` } });
+  const request = new Request("https://a.example", {
+    headers: { authorization: `Bearer ${issuer.token()}` },
+  });
   const refusal = await guard.authenticate(fromWeb(request)).catch((error) => error);
   assert.equal(refusal.status, 503);
   assert.equal(refusal.code, "keys_unavailable");
@@ -113,14 +121,23 @@ test("user has an address only when it was proven, and the admin who acts in the
 });
 
 test("no answer and no listing of who is asking shows the token", async () => {
-  const request = new Request("https://a.example", { headers: { authorization: "Bearer secret-text" } });
-  const auth = await createGuard({ verifier: { verify: async () => ({ sub: "a", sid: "b" }) } }).authenticate(fromWeb(request));
+  const request = new Request("https://a.example", {
+    headers: { authorization: "Bearer secret-text" },
+  });
+  const auth = await createGuard({
+    verifier: { verify: async () => ({ sub: "a", sid: "b" }) },
+  }).authenticate(fromWeb(request));
   assert.equal(auth.token, "secret-text");
   assert.doesNotMatch(JSON.stringify(auth), /secret-text/);
   const refuses = createVerifier({ issuer: "a", audience: "b", jwksUri: "https://a.example/jwks" });
-  const refusal = await createGuard({ verifier: refuses }).authenticate(fromWeb(request)).catch((error) => error);
+  const refusal = await createGuard({ verifier: refuses })
+    .authenticate(fromWeb(request))
+    .catch((error) => error);
   assert.equal(refusal.code, "malformed");
-  assert.doesNotMatch(JSON.stringify([refusal.problem, refusal.headers, refusal.message]), /secret-text/);
+  assert.doesNotMatch(
+    JSON.stringify([refusal.problem, refusal.headers, refusal.message]),
+    /secret-text/,
+  );
 });
 
 test("options that are missing, misspelt or out of range are a TypeError that says what to do", () => {
@@ -177,8 +194,21 @@ test("bypass throws outside of development, without its switch, and with another
 
 test("bypass throws for whoever is not known to be on this machine", async (t) => {
   environment(t, DEV);
-  for (const peer of [undefined, "", "192.168.1.7", "10.0.0.1", "128.0.0.1", "::2", "localhost.evil", "127.0.0.1.evil"]) {
-    await assert.rejects(answerOf(BYPASS, {}, { peer }), /devBypass answers this machine only/, peer);
+  for (const peer of [
+    undefined,
+    "",
+    "192.168.1.7",
+    "10.0.0.1",
+    "128.0.0.1",
+    "::2",
+    "localhost.evil",
+    "127.0.0.1.evil",
+  ]) {
+    await assert.rejects(
+      answerOf(BYPASS, {}, { peer }),
+      /devBypass answers this machine only/,
+      peer,
+    );
   }
   for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host"]) {
     const headers = { [name]: "127.0.0.1" };
@@ -203,7 +233,10 @@ test("made-up user has no credit account", async (t) => {
 
 test("Next has no bypass, as it does not say who is asking", (t) => {
   environment(t, DEV);
-  assert.throws(() => nextTollgate({ verifier, ...BYPASS }), { name: "TypeError", message: /devBypass/ });
+  assert.throws(() => nextTollgate({ verifier, ...BYPASS }), {
+    name: "TypeError",
+    message: /devBypass/,
+  });
 });
 
 /** What a guard says to a request over HTTP with these headers, names and values in turn. */

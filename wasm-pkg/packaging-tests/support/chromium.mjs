@@ -16,7 +16,7 @@ import { chromium } from "playwright-core";
 export async function openPage(test, origin, path) {
   const browser = await chromium.launch({ executablePath: executable(), args: FLAGS });
   test.after(() => browser.close());
-  const page = await browser.newPage();
+  const page = await (await browser.newContext()).newPage();
   page.on("pageerror", (error) => console.error(`page: ${error}`));
   page.on(
     "console",
