@@ -116,8 +116,8 @@ export class WebCryptoCore {
    */
   async judgeFeed(document, now) {
     const text = feedText(document);
-    const { jws, key } = this.#feed?.keyFor(text, now) ?? {};
-    if (jws && key instanceof Uint8Array) await this.#look(text, jws, key);
+    const by = this.#feed?.judgedBy(text, now);
+    if (by) await this.#look(text, by.jws, by.key);
   }
 
   /**

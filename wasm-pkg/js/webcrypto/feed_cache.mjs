@@ -86,14 +86,15 @@ export class FeedCache {
   }
 
   /**
-   * The key to judge a document by, or what to do first.
+   * What to judge a document by, if the key that it names is at hand; asks for nothing.
    *
    * @param {string} text
    * @param {number} now
    */
-  keyFor(text, now) {
+  judgedBy(text, now) {
     const jws = parseFeed(text);
-    return jws && { jws, key: this.keys.find(jws.kid, now, 0) };
+    const key = jws && this.keys.usable(now)?.get(jws.kid);
+    return key && { jws, key };
   }
 
   /**
@@ -107,7 +108,8 @@ export class FeedCache {
    * @returns {boolean} whether that is all; else do the errand for the feed's keys and ask again
    */
   answered(ticket, text, etag, now, isSigned) {
-    const key = isSigned === undefined ? this.keyFor(text, now)?.key : undefined;
+    const kid = parseFeed(text)?.kid;
+    const key = kid && this.keys.find(kid, now, 0);
     if (/** @type {any} */ (key)?.what === AWAIT_KEYS) return false;
     const poll = this.#close(ticket);
     if (isSigned === undefined) {

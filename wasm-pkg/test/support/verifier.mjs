@@ -1,14 +1,20 @@
 /**
  * `createVerifier` from the sources, with the module that the build has left in `dist`; or, in
- * the programs that say so, without any module.
+ * the program that says so, the one that does without.
  */
 
 import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
 import { createVerifier as createWithoutModule } from "../../js/entries/webcrypto.mjs";
 import { nodeHost } from "../../js/hosts/node.mjs";
+import { onServers } from "../../js/hosts/runtimes.mjs";
+import { webcryptoHost } from "../../js/hosts/webcrypto.mjs";
 import { verifierFor } from "../../js/verifier.mjs";
 
 export { VerifyError } from "../../js/errors.mjs";
+
+/** Whether this program tests the verifier of `./webcrypto`, which has no `verifySync`. */
+export const hasModule = process.env.TEST_VERIFIER !== "webcrypto";
 
 const WASM = new URL("../../dist/verifier.wasm", import.meta.url);
 
@@ -16,11 +22,11 @@ if (!existsSync(WASM)) {
   throw new Error("dist/verifier.wasm is missing: run `node wasm-pkg/scripts/build.mjs` first");
 }
 
-export const host = nodeHost(() => readFileSync(WASM));
-
-/** Whether this program tests the verifier of `./webcrypto`, which has no `verifySync`. */
-export const hasModule = process.env.TEST_VERIFIER !== "webcrypto";
+export const host = hasModule ? nodeHost(() => readFileSync(WASM)) : webcryptoHost(onServers);
 export const createVerifier = hasModule ? verifierFor(host) : createWithoutModule;
+
+/** `test`, for what only a verifier with a module does. */
+export const withModule = hasModule ? test : () => {};
 
 /** The code of a refusal; `ok` when there is none. Anything but a `VerifyError` is thrown on. */
 export async function codeOf(promise) {
@@ -33,5 +39,6 @@ export async function codeOf(promise) {
   }
 }
 
-/** The same for what does not wait. */
-export const codeOfSync = (act) => codeOf((async () => act())());
+/** The same for what does not wait; where there is no such thing, for what does. */
+export const codeAtOnce = (verifier, token) =>
+  codeOf(hasModule ? (async () => verifier.verifySync(token))() : verifier.verify(token));
