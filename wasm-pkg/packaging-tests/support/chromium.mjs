@@ -78,6 +78,7 @@ const FLAGS = [
 
 const TYPES = {
   ".html": "text/html",
+  ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".json": "application/json",
   ".wasm": "application/wasm",

@@ -33,7 +33,7 @@ export function installBesideFrameworks(test, ...examples) {
 }
 
 function installInto(test, folder, from, files) {
-  test.after(() => rmSync(folder, { recursive: true }));
+  test.after(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(join(folder, "package.json"), '{"private":true}');
   const flags = ["--offline", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"];
   execFileSync("npm", ["install", ...flags, tarball()], { cwd: folder, stdio: "inherit" });
