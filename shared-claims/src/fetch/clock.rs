@@ -12,8 +12,13 @@ pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 /// valid yet.
 pub fn system_clock() -> Clock {
     Arc::new(|| {
-        #[expect(clippy::disallowed_methods, reason = "this is where the time is handed in")]
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is where the time is handed in"
+        )]
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         UnixMillis::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     })
 }

@@ -110,11 +110,7 @@ impl RemoteVerifier {
     ///
     /// # Errors
     /// [`SourceError::Client`].
-    pub fn with_clock(
-        policy: Policy,
-        sources: Sources,
-        clock: Clock,
-    ) -> Result<Self, SourceError> {
+    pub fn with_clock(policy: Policy, sources: Sources, clock: Clock) -> Result<Self, SourceError> {
         let state = State {
             keys: KeyCache::new(KeyCacheTtl::default()),
             feed: FeedCache::new(policy.issuer.clone()),

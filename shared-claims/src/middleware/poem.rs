@@ -5,7 +5,7 @@
 //! use shared_claims::middleware::{CurrentUser, Guard};
 //!
 //! #[handler]
-//! fn hello(user: CurrentUser) -> String {
+//! fn hello(user: &CurrentUser) -> String {
 //!     format!("hello {}", user.sub)
 //! }
 //!
@@ -58,9 +58,9 @@ impl<E: Endpoint> Endpoint for Guarded<E> {
 }
 
 /// The user behind a [`Guard`]; without one, or for nobody, the request is refused.
-impl<'a> FromRequest<'a> for CurrentUser {
+impl<'a> FromRequest<'a> for &'a CurrentUser {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        let user = request.extensions().get::<Self>().cloned();
+        let user = request.extensions().get();
         Ok(user.ok_or(Refusal::MissingToken)?)
     }
 }

@@ -8,8 +8,8 @@ use shared_claims::{CacheState, VerifyError};
 
 use issuer::{Issuer, START_SECS};
 
-fn refused(error: VerifyError) -> Option<FetchError> {
-    Some(FetchError::Refused(error))
+fn refused(error: VerifyError) -> FetchError {
+    FetchError::Refused(error)
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn what_is_no_token_of_ours_is_refused_before_anything_is_fetched() {
     let error = verifier.verify("a.b.c").await.err();
     assert_eq!(error.map(FetchError::code), Some("malformed"));
     let error = verifier.verify(&"x".repeat(9000)).await.err();
-    assert_eq!(error, refused(VerifyError::TooLarge));
+    assert_eq!(error, Some(refused(VerifyError::TooLarge)));
     assert_eq!(issuer.requests(), 0);
 }
 
@@ -59,11 +59,11 @@ async fn expired_token_and_token_of_another_audience_are_refused() {
     let verifier = issuer.verifier();
     let token = issuer.token_for("billing", "session-1");
     let error = verifier.verify(&token).await.err();
-    assert_eq!(error, refused(VerifyError::WrongAudience));
+    assert_eq!(error, Some(refused(VerifyError::WrongAudience)));
     let token = issuer.token("session-1");
     issuer.set_clock(START_SECS + 900 + 30);
     let error = verifier.verify(&token).await.err();
-    assert_eq!(error, refused(VerifyError::Expired));
+    assert_eq!(error, Some(refused(VerifyError::Expired)));
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn revoked_session_is_refused_after_the_next_poll_and_others_are_not() {
     // Old enough that the next call waits for the poll.
     issuer.set_clock(START_SECS + 31);
     let error = verifier.verify(&ended).await.err();
-    assert_eq!(error, refused(VerifyError::Revoked));
+    assert_eq!(error, Some(refused(VerifyError::Revoked)));
     assert!(verifier.verify(&other).await.is_ok());
 }
 

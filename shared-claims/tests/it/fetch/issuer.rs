@@ -52,13 +52,18 @@ impl Issuer {
         let acceptor = TcpListener::bind("127.0.0.1:0")
             .into_acceptor()
             .await
-            .unwrap();
-        let address: SocketAddr = *acceptor.local_addr()[0].as_socket_addr().unwrap();
+            .expect("a port is free");
+        let address: SocketAddr = *acceptor.local_addr()[0]
+            .as_socket_addr()
+            .expect("it is TCP");
         let url = format!("http://{address}");
         let (answering, time, name) = (Arc::clone(&state), Arc::clone(&clock), url.clone());
         let app = endpoint::make_sync(move |request| {
             let now = UnixTime::from_secs(time.load(Ordering::SeqCst));
-            answering.lock().unwrap().answer(&name, request.uri(), now)
+            answering
+                .lock()
+                .expect("nobody panics")
+                .answer(&name, request.uri(), now)
         });
         tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
         Self { url, clock, state }
@@ -66,20 +71,21 @@ impl Issuer {
 
     /// A verifier of its tokens, with its revocations.
     pub fn verifier(&self) -> RemoteVerifier {
-        self.verifier_from(Sources::of_issuer(&self.url).unwrap())
+        self.verifier_from(Sources::of_issuer(&self.url).expect("it is loopback"))
     }
 
     /// The same without revocations.
     pub fn verifier_of_keys(&self) -> RemoteVerifier {
         let jwks = format!("{}/.well-known/jwks.json", self.url);
-        self.verifier_from(Sources::keys(&jwks).unwrap())
+        self.verifier_from(Sources::keys(&jwks).expect("it is loopback"))
     }
 
     fn verifier_from(&self, sources: Sources) -> RemoteVerifier {
         let time = Arc::clone(&self.clock);
         let clock: Clock =
             Arc::new(move || UnixMillis::from_millis(time.load(Ordering::SeqCst) * 1000));
-        RemoteVerifier::with_clock(Policy::new(self.url.clone(), "orders"), sources, clock).unwrap()
+        RemoteVerifier::with_clock(Policy::new(self.url.clone(), "orders"), sources, clock)
+            .expect("this machine has a client")
     }
 
     pub fn set_clock(&self, secs: u64) {
@@ -143,7 +149,7 @@ impl Issuer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().expect("nobody panics")
     }
 }
 
@@ -161,9 +167,7 @@ impl State {
                 .finish();
         }
         match uri.path() {
-            "/.well-known/jwks.json" => {
-                document(*self.key.public_key(), self.padding)
-            }
+            "/.well-known/jwks.json" => document(*self.key.public_key(), self.padding),
             "/.well-known/feed-jwks.json" => document(self.published_feed_key, 0),
             "/.well-known/revocations" => self.feed(issuer, now).into(),
             _ => StatusCode::NOT_FOUND.into(),
@@ -189,10 +193,10 @@ impl State {
 }
 
 fn document(public_key: [u8; 32], padding: usize) -> Response {
-    let keys = KeySet::from_public_keys([public_key]).unwrap();
+    let keys = KeySet::from_public_keys([public_key]).expect("it is a key");
     (keys.to_json() + &" ".repeat(padding)).into()
 }
 
 fn signing_key(seed: u8) -> SigningKey {
-    SigningKey::from_seed(&[seed; 32]).unwrap()
+    SigningKey::from_seed(&[seed; 32]).expect("it is not zero")
 }

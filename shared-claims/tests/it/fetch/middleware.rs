@@ -20,8 +20,8 @@ struct Said {
 }
 
 #[handler]
-fn who(user: Option<CurrentUser>) -> String {
-    name_of(user.as_ref())
+fn who(user: Option<&CurrentUser>) -> String {
+    name_of(user)
 }
 
 fn name_of(user: Option<&CurrentUser>) -> String {
@@ -37,13 +37,17 @@ async fn by_poem(guard: Guard, authorization: &[&str]) -> Said {
     let response = request.send().await.0;
     let header = |name| {
         let value = response.headers().get(name);
-        value.map(|value| value.to_str().unwrap().to_owned())
+        value.map(|value| value.to_str().expect("it is ASCII").to_owned())
     };
     Said {
         status: response.status().as_u16(),
         challenge: header("www-authenticate"),
         content_type: header("content-type"),
-        body: response.into_body().into_string().await.unwrap(),
+        body: response
+            .into_body()
+            .into_string()
+            .await
+            .expect("it is text"),
     }
 }
 
@@ -52,22 +56,23 @@ async fn by_tower(guard: Guard, authorization: &[&str]) -> Said {
     for value in authorization {
         request
             .headers_mut()
-            .append("authorization", value.parse().unwrap());
+            .append("authorization", value.parse().expect("it is a value"));
     }
     let answer = |request: http::Request<()>| async move {
         let user = request.extensions().get::<CurrentUser>();
         let mut response = http::Response::new(name_of(user));
-        let plain = "text/plain; charset=utf-8".parse().unwrap();
+        let plain = "text/plain; charset=utf-8".parse().expect("it is a value");
         response.headers_mut().insert("content-type", plain);
         Ok::<_, Infallible>(response)
     };
     let mut service = ServiceBuilder::new()
         .layer(GuardLayer::new(guard))
         .service(service_fn(answer));
-    let response = service.ready().await.unwrap().call(request).await.unwrap();
+    service.ready().await.expect("it is always ready");
+    let response = service.call(request).await.expect("it cannot fail");
     let header = |name| {
         let value = response.headers().get(name);
-        value.map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned())
+        value.map(|value: &http::HeaderValue| value.to_str().expect("it is ASCII").to_owned())
     };
     Said {
         status: response.status().as_u16(),
@@ -99,8 +104,18 @@ async fn refusals_are_problem_documents_with_a_challenge() {
     let guard = Guard::new(issuer.verifier());
     let invalid = r#"Bearer realm="tollgate", error="invalid_token""#;
     for (headers, status, code, challenge) in [
-        (&[][..], 401, "missing_token", Some(r#"Bearer realm="tollgate""#)),
-        (&["Basic YTpi"], 401, "missing_token", Some(r#"Bearer realm="tollgate""#)),
+        (
+            &[][..],
+            401,
+            "missing_token",
+            Some(r#"Bearer realm="tollgate""#),
+        ),
+        (
+            &["Basic YTpi"],
+            401,
+            "missing_token",
+            Some(r#"Bearer realm="tollgate""#),
+        ),
         (&["Bearer a.b.c"], 401, "malformed", Some(invalid)),
         (&["Bearer \u{e9}"], 401, "malformed", Some(invalid)),
         (&["Bearer a", "Bearer a"], 400, "multiple_tokens", None),
@@ -121,7 +136,12 @@ async fn refusals_are_problem_documents_with_a_challenge() {
 async fn only_listed_roles_pass() {
     let issuer = Issuer::start().await;
     let guard = Guard::new(issuer.verifier()).roles(["admin", "support"]);
-    let bearer = |role| format!("Bearer {}", issuer.token_of_role(role, "orders", "session-1"));
+    let bearer = |role| {
+        format!(
+            "Bearer {}",
+            issuer.token_of_role(role, "orders", "session-1")
+        )
+    };
     assert_eq!(said(&guard, &[&bearer("support")]).await.status, 200);
     let answer = said(&guard, &[&bearer("user")]).await;
     assert_eq!(answer.status, 403);
@@ -154,7 +174,7 @@ async fn without_keys_the_answer_is_503_and_says_when_to_try_again() {
 #[tokio::test]
 async fn handler_that_wants_a_user_is_not_run_without_a_guard() {
     #[handler]
-    fn wants(user: CurrentUser) -> String {
+    fn wants(user: &CurrentUser) -> String {
         user.sub.clone()
     }
     let client = TestClient::new(Route::new().at("/", get(wants)));
