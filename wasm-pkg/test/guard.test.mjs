@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { test } from "node:test";
 import { createGuard, fromNode, fromWeb, Refusal } from "../js/entries/backend.mjs";
+import { tollgate as honoTollgate } from "../js/entries/hono.mjs";
 import { tollgate as nextTollgate } from "../js/entries/next.mjs";
 import { Issuer } from "./support/issuer.mjs";
 import { createVerifier } from "./support/verifier.mjs";
@@ -216,6 +217,24 @@ test("bypass throws for whoever is not known to be on this machine", async (t) =
   }
 });
 
+test("bypass knows the peer of a connection in Node, and in Hono in every runtime that tells it", async (t) => {
+  environment(t, DEV);
+  assert.equal(await viaNode(t, [], BYPASS), "dev");
+  assert.match(await viaNode(t, ["x-forwarded-for", "127.0.0.1"], BYPASS), /this machine only/);
+  const here = "127.0.0.1";
+  for (const env of [
+    { incoming: { socket: { remoteAddress: here } } },
+    { remoteAddr: { hostname: here } },
+    { requestIP: () => ({ address: here }) },
+    { server: { requestIP: () => ({ address: here }) } },
+  ]) {
+    assert.equal((await viaHono(env)).user.id, "dev");
+    const elsewhere = JSON.parse(JSON.stringify(env).replaceAll(here, "192.0.2.1"));
+    await assert.rejects(viaHono(elsewhere), /this machine only/);
+  }
+  await assert.rejects(viaHono(undefined), /this machine only/);
+});
+
 test("bypass needs a user", (t) => {
   environment(t, DEV);
   for (const devBypass of [true, {}, { id: "" }, null]) {
@@ -239,13 +258,26 @@ test("Next has no bypass, as it does not say who is asking", (t) => {
   });
 });
 
+/** Who is asking in Hono, in a runtime with this environment. */
+async function viaHono(env) {
+  const set = {};
+  const c = {
+    env,
+    req: { raw: new Request("http://127.0.0.1/") },
+    set: (name, value) => (set[name] = value),
+  };
+  const refused = await honoTollgate({ verifier, ...BYPASS })(c, async () => {});
+  assert.equal(refused, undefined);
+  return set.auth;
+}
+
 /** What a guard says to a request over HTTP with these headers, names and values in turn. */
-async function viaNode(t, headers) {
-  const guard = createGuard({ verifier });
+async function viaNode(t, headers, options = {}) {
+  const guard = createGuard({ verifier, ...options });
   const server = createServer((request, response) => {
     guard.authenticate(fromNode(request)).then(
       ({ user }) => response.end(user.id),
-      (error) => response.end(error.code),
+      (error) => response.end(error.code ?? error.message),
     );
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
