@@ -2,6 +2,8 @@
 // HTTP.
 
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startTollgate, until } from "../../edge-verifier/test/support/tollgate.mjs";
 import { installBesideFrameworks } from "./support/installed.mjs";
@@ -21,11 +23,21 @@ async function signIn() {
   return { ...(await issuer.login(name)), email: `${name}@example.com` };
 }
 
+/** Puts the example's application on Nest's other platform. */
+function onFastify(file) {
+  const adapter = 'import { FastifyAdapter } from "@nestjs/platform-fastify";\n';
+  const text = readFileSync(file, "utf8");
+  const changed = text.replace("create(AppModule, ", "create(AppModule, new FastifyAdapter(), ");
+  assert.notEqual(changed, text);
+  writeFileSync(file, adapter + changed);
+}
+
 for (const [framework, has] of [
   ["express", { optional: true, charge: true, roles: true, health: true }],
   ["fastify", { optional: true, charge: true, roles: true, health: true }],
   ["hono", { optional: true, charge: true, roles: true, health: true }],
   ["nestjs", { optional: false, charge: true, roles: true, health: true }],
+  ["nestjs on fastify", { optional: false, charge: true, roles: true, health: true }],
   ["backend", { optional: false, charge: false, roles: false, health: false }],
 ]) {
   describe(framework, () => {
@@ -33,8 +45,10 @@ for (const [framework, has] of [
     const ended = [];
     before(async () => {
       const context = { after: (act) => ended.push(act) };
-      const folder = installBesideFrameworks(context, `${framework}.mjs`, "settings.mjs");
-      url = await startServer(context, folder, [`${framework}.mjs`], { TOLLGATE_URL: issuer.url });
+      const [example] = framework.split(" ");
+      const folder = installBesideFrameworks(context, `${example}.mjs`, "settings.mjs");
+      if (framework === "nestjs on fastify") onFastify(join(folder, "nestjs.mjs"));
+      url = await startServer(context, folder, [`${example}.mjs`], { TOLLGATE_URL: issuer.url });
     });
     after(async () => {
       for (const act of ended.reverse()) await act();
