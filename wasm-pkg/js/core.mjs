@@ -237,15 +237,8 @@ export class Core {
 /** Spreads the retries of many verifiers; nothing secret. */
 const jitter = () => Math.floor(Math.random() * 256);
 
-/**
- * What an instance is wrapped in, in every host that has the module.
- *
- * @param {WebAssembly.Instance} instance
- */
-export const coreOf = (instance) => new Core(instance);
-
-const encoder = /* @__PURE__ */ new TextEncoder();
-const decoder = /* @__PURE__ */ new TextDecoder();
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** The core's limit, repeated here only so that no more is copied. */
 const MAX_TOKEN_BYTES = 8192;

@@ -11,6 +11,7 @@
  * @import { Settings } from "./options.mjs"
  */
 
+import { checkCopy, checkToken, deepFreeze, MAX_SECONDS } from "./checks.mjs";
 import * as to from "./core.mjs";
 import { refusal, unavailable, VerifyError } from "./errors.mjs";
 import { get, sleep, within } from "./fetching.mjs";
@@ -21,21 +22,10 @@ import { checkOptions } from "./options.mjs";
  *
  * @typedef {object} Host
  * @property {() => WebAssembly.Instance | Promise<WebAssembly.Instance>} instantiate
- * @property {(instance: WebAssembly.Instance) => AnyCore} coreOf what an instance is wrapped in
  * @property {RequestInit} requests what every request is made with
  * @property {boolean} sendsEntityTags whether we ask with `If-None-Match`, or the runtime does
  * @property {(work: Promise<unknown>) => void} keepAlive lets work outlive the call it began in
  * @property {boolean} hasTimers whether work can begin without a call
- */
-
-/**
- * A core, perhaps one that cannot look at a signature without waiting: for a token it answers
- * "await keys", and `takeSignatureErrand` is what to await; for the feed there is `judgeFeed`.
- *
- * @typedef {to.Core & {
- *   takeSignatureErrand?: () => Promise<void> | null,
- *   judgeFeed?: (document: Uint8Array, now: number) => Promise<void>,
- * }} AnyCore
  */
 
 /**
@@ -62,10 +52,10 @@ class Machine {
   #host;
   #settings;
 
-  /** @type {AnyCore | null} */
+  /** @type {to.Core | null} */
   #core = null;
 
-  /** @type {Promise<AnyCore> | null} */
+  /** @type {Promise<to.Core> | null} */
   #opening = null;
 
   /**
@@ -152,7 +142,7 @@ class Machine {
   /**
    * Asks until there is an answer. The words of what was accepted.
    *
-   * @param {(core: AnyCore, now: number, waited: { keysMs: number, pollMs: number }) => number} question
+   * @param {(core: to.Core, now: number, waited: { keysMs: number, pollMs: number }) => number} question
    */
   async #answered(question) {
     const waited = { keysMs: 0, pollMs: 0 };
@@ -171,7 +161,7 @@ class Machine {
   /**
    * One question to the core, and the errands that come with the answer under way.
    *
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {(now: number) => number} question
    */
   #ask(core, question) {
@@ -181,19 +171,17 @@ class Machine {
     return { answer, words, errands: this.#runErrands(core) };
   }
 
-  /** @param {AnyCore} core */
+  /** @param {to.Core} core */
   #runErrands(core) {
     const keys = this.#runKeysErrand(core, false);
+    if (this.#settings.revocationsUri === null) return { keys, poll: null };
     const feedKeys = this.#runKeysErrand(core, true);
     const poll = core.takePollErrand();
-    return {
-      keys: core.takeSignatureErrand?.() ?? keys,
-      poll: poll && this.#inBackground(this.#poll(core, poll, feedKeys)),
-    };
+    return { keys, poll: poll && this.#inBackground(this.#poll(core, poll, feedKeys)) };
   }
 
   /**
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {boolean} ofFeed
    */
   #runKeysErrand(core, ofFeed) {
@@ -202,7 +190,7 @@ class Machine {
   }
 
   /**
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {boolean} ofFeed
    * @param {number} ticket
    */
@@ -217,7 +205,7 @@ class Machine {
   }
 
   /**
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {Poll} poll
    * @param {Promise<void> | null} feedKeys
    */
@@ -228,15 +216,12 @@ class Machine {
     if (since) url.searchParams.set("since", since);
     const { status, body, etag: tag } = await this.#get(url.href, { headers }, MAX_FEED_BYTES);
     await feedKeys;
-    const hand = async () => {
-      await core.judgeFeed?.(body, this.#now());
-      return this.#report(core, (now) => core.pollAnswered(ticket, body, tag, now));
-    };
+    const hand = () => this.#report(core, (now) => core.pollAnswered(ticket, body, tag, now));
     if (status === 304) return this.#report(core, (now) => core.pollNotModified(ticket, now));
-    if (await hand()) return;
+    if (hand()) return;
     // The document names a key that is new to the core.
     await this.#runKeysErrand(core, true);
-    await hand();
+    hand();
   }
 
   /**
@@ -259,7 +244,7 @@ class Machine {
    * Tells the core something, if it is still the one that asked.
    *
    * @template T
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {(now: number) => T} news
    */
   #report(core, news) {
@@ -282,7 +267,7 @@ class Machine {
    * Whatever comes out of the module as an exception, its memory cannot be trusted any more.
    *
    * @template T
-   * @param {AnyCore} core
+   * @param {to.Core} core
    * @param {() => T} call
    * @returns {T}
    */
@@ -305,10 +290,10 @@ class Machine {
     return null;
   }
 
-  /** @returns {Promise<AnyCore>} */
+  /** @returns {Promise<to.Core>} */
   async #opened() {
     try {
-      return await /** @type {Promise<AnyCore>} */ (this.#opening);
+      return await /** @type {Promise<to.Core>} */ (this.#opening);
     } catch (cause) {
       if (cause instanceof TypeError) throw cause;
       throw unavailable(1, { detail: "the WebAssembly module cannot be loaded", cause });
@@ -318,7 +303,7 @@ class Machine {
   /** @param {WebAssembly.Instance} instance */
   #adopt(instance) {
     const { issuer, audiences, leewaySecs, keySet, revocationsUri } = this.#settings;
-    const core = this.#host.coreOf(instance);
+    const core = new to.Core(instance);
     core.open(issuer, audiences, leewaySecs);
     const why = keySet === null ? "" : core.useKeySet(keySet);
     if (why) throw new TypeError(`createVerifier cannot use jwks: ${why}`);
@@ -429,33 +414,6 @@ function toError(answer, words) {
   }
 }
 
-/** @param {unknown} token */
-function checkToken(token) {
-  if (typeof token !== "string") throw new VerifyError("malformed", { detail: "not a string" });
-}
-
-/** @param {KeySetCopy} copy */
-function checkCopy(copy) {
-  const good =
-    Array.isArray(copy?.jwks?.keys) && copy.fetchedAt >= 0 && copy.fetchedAt < MAX_SECONDS;
-  if (!good) throw new TypeError("importJwks needs what exportJwks returns: { jwks, fetchedAt }");
-}
-
-/**
- * What was verified stays as it was.
- *
- * @template T
- * @param {T} value
- * @returns {T}
- */
-function deepFreeze(value) {
-  if (typeof value === "object" && value !== null) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
-  }
-  return value;
-}
-
 const NOTHING = () => {};
 
 /** @type {VerifierState["keys"]} */
@@ -468,9 +426,6 @@ const encoder = new TextEncoder();
 /** The core's limits, repeated here only so that no more is read. */
 const MAX_KEY_SET_BYTES = 64 * 1024;
 const MAX_FEED_BYTES = 256 * 1024;
-
-/** Times have at most twelve digits; `Date.now()` has thirteen. */
-const MAX_SECONDS = 1e12;
 
 /** More than the core ever asks for: it bounds the waiting itself, in milliseconds. */
 const MAX_LOOKS = 1000;

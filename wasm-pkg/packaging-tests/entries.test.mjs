@@ -94,12 +94,12 @@ for (const [condition, entries] of Object.entries({
   workerd: {
     ".": "workerd.mjs",
     "./inline": "workerd.mjs",
-    "./webcrypto": "webcrypto-workerd.mjs",
+    "./webcrypto": "workerd.mjs",
   },
   "edge-light": {
     ".": "edge-light.mjs",
     "./inline": "edge-light.mjs",
-    "./webcrypto": "webcrypto.mjs",
+    "./webcrypto": "edge-light.mjs",
   },
   browser: {
     ".": "browser.mjs",

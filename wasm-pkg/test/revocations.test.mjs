@@ -3,8 +3,14 @@ import { execFile } from "node:child_process";
 import { mock, test } from "node:test";
 import { promisify } from "node:util";
 import { FEED, FEED_JWKS, Issuer, JWKS, jws, makeKey } from "./support/issuer.mjs";
-import { codeAtOnce, codeOf, createVerifier, host, withModule } from "./support/verifier.mjs";
-import { verifierFor } from "../js/verifier.mjs";
+import {
+  codeAtOnce,
+  codeOf,
+  createVerifier,
+  host,
+  verifierFor,
+  withModule,
+} from "./support/verifier.mjs";
 
 const unavailable = (response) => response.writeHead(503).end();
 

@@ -3,9 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { verifierFor } from "../js/verifier.mjs";
 import { FEED, Issuer, JWKS } from "./support/issuer.mjs";
-import { codeAtOnce, codeOf, host, withModule } from "./support/verifier.mjs";
+import {
+  codeAtOnce,
+  codeOf,
+  hasModule,
+  host,
+  verifierFor,
+  withModule,
+} from "./support/verifier.mjs";
 
 const TOKENS = 20_000;
 const DOCUMENTS = 2_000;
@@ -34,7 +40,7 @@ test("mutated tokens are refused by a documented code and never trap", async (t)
   const codes = readFileSync(new URL("../index.d.ts", import.meta.url), "utf8");
   for (const code of seen.keys()) assert.ok(code === "ok" || codes.includes(`"${code}"`), code);
   assert.ok(seen.size > 5, [...seen.keys()].join());
-  assert.equal(made.instances, 1);
+  assert.equal(made.instances, hasModule ? 1 : 0);
 });
 
 test("mutated claims under a good signature never trap", async (t) => {
@@ -48,7 +54,7 @@ test("mutated claims under a good signature never trap", async (t) => {
     const token = issuer.sign(random.mutated(claims));
     assert.notEqual(await codeAtOnce(verifier, token), "ok");
   }
-  assert.equal(made.instances, 1);
+  assert.equal(made.instances, hasModule ? 1 : 0);
 });
 
 test("mutated key sets and feeds never trap", async (t) => {
@@ -72,7 +78,7 @@ test("mutated key sets and feeds never trap", async (t) => {
     [...codes].join(),
   );
   assert.ok(codes.size > 1);
-  assert.equal(made.instances, DOCUMENTS / 10);
+  assert.equal(made.instances, hasModule ? DOCUMENTS / 10 : 0);
 });
 
 withModule("module that was not opened does nothing and says 0, whatever it is asked", () => {

@@ -1,7 +1,8 @@
 /**
  * The verifier without WebAssembly, for pages whose content security policy forbids it: the same
  * verdicts, by WebCrypto. It needs WebCrypto with Ed25519 (Node 20, Chromium 137, Firefox 129,
- * Safari 17) and, in browsers, https.
+ * Safari 17) and, in browsers, https. Workers and Next's edge runtime get the module instead: they
+ * have no such policies, and a request there cannot wait for what another one has begun.
  */
 
 import type { Verifier, VerifierOptions } from "@tollgate/verifier";

@@ -6,4 +6,4 @@ import { signatureVerifierFor } from "../testing.mjs";
 export const verifySignature = signatureVerifierFor(
   nodeHost(() => readFileSync(join(__dirname, "verifier.wasm"))),
 );
-export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/core.mjs";
+export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/ed25519.mjs";

@@ -5,4 +5,4 @@ import { signatureVerifierFor } from "../testing.mjs";
 export const verifySignature = signatureVerifierFor(
   nodeHost(() => readFileSync(new URL("./verifier.wasm", import.meta.url))),
 );
-export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/core.mjs";
+export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/ed25519.mjs";

@@ -1,7 +1,5 @@
 /** Browsers, and runtimes that have no entry of their own. */
 
-import { coreOf } from "../core.mjs";
-
 /** @type {Promise<WebAssembly.Module> | undefined} */
 let module;
 
@@ -13,7 +11,6 @@ export const host = {
     module.catch(() => (module = undefined));
     return WebAssembly.instantiate(await module);
   },
-  coreOf,
   // The browser's own cache asks the issuer with `If-None-Match`. If we did, each poll of
   // another origin would need a preflight.
   requests: { cache: "no-cache", credentials: "omit" },

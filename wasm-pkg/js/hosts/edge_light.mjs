@@ -1,12 +1,10 @@
 /** Vercel's and Next's edge runtime: what a `.wasm?module` import gives is a compiled module. */
 
-import { coreOf } from "../core.mjs";
 import module from "./verifier.wasm?module";
 
 /** @type {import("../verifier.mjs").Host} */
 export const host = {
   instantiate: () => new WebAssembly.Instance(module),
-  coreOf,
   requests: {},
   sendsEntityTags: true,
   keepAlive: (work) => waitUntil()?.(work),

@@ -1,7 +1,5 @@
 /** Wherever the program itself gets hold of the module, and hands it over once. */
 
-import { coreOf } from "../core.mjs";
-
 /** @type {WebAssembly.Module | undefined} */
 let module;
 
@@ -32,7 +30,6 @@ export async function init(source) {
  */
 export const givenHost = (runtime) => ({
   ...runtime,
-  coreOf,
   instantiate() {
     if (module) return new WebAssembly.Instance(module);
     throw new TypeError("createVerifier needs the module first: call init or initSync with it");

@@ -1,6 +1,5 @@
 /** Wherever a file beside the program cannot be had: the module is part of the program. */
 
-import { coreOf } from "../core.mjs";
 import base64 from "./verifier.wasm.base64";
 
 /** @type {WebAssembly.Module | undefined} */
@@ -12,7 +11,6 @@ let module;
  */
 export const inlineHost = (runtime) => ({
   ...runtime,
-  coreOf,
   // Not `new WebAssembly.Instance`: the main thread of a browser refuses a module this large.
   async instantiate() {
     module ??= await WebAssembly.compile(bytes());

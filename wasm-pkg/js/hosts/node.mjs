@@ -1,7 +1,5 @@
 /** Node, and everything that calls itself so. */
 
-import { coreOf } from "../core.mjs";
-
 /** @type {WebAssembly.Module | undefined} */
 let module;
 
@@ -14,7 +12,6 @@ export const nodeHost = (readWasm) => ({
     module ??= new WebAssembly.Module(readWasm());
     return new WebAssembly.Instance(module);
   },
-  coreOf,
   requests: {},
   sendsEntityTags: true,
   keepAlive() {},

@@ -1,13 +1,11 @@
 /** Cloudflare Workers: what the bundler gives for a `.wasm` import is a compiled module. */
 
 import * as workers from "cloudflare:workers";
-import { coreOf } from "../core.mjs";
 import module from "./verifier.wasm";
 
 /** @type {import("../verifier.mjs").Host} */
 export const host = {
   instantiate: () => new WebAssembly.Instance(module),
-  coreOf,
   requests: {},
   sendsEntityTags: true,
   // Older runtimes do not export it. There a refresh may be cut off with the request it began

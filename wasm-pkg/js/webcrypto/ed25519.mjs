@@ -20,7 +20,7 @@ export function isPoint(bytes) {
  * @param {Uint8Array<ArrayBuffer>} signature
  * @returns {Promise<boolean>}
  */
-export async function verifyStrict(publicKey, message, signature) {
+async function verifyStrict(publicKey, message, signature) {
   const isStrict =
     signature.length === 64 &&
     isSound(number(signature.subarray(0, 32)) & SIGN_MASK) &&
@@ -30,6 +30,23 @@ export async function verifyStrict(publicKey, message, signature) {
   const key = await subtle.importKey("raw", publicKey, "Ed25519", false, ["verify"]);
   return subtle.verify("Ed25519", key, signature, message);
 }
+
+/**
+ * Whether a signature is good, by the strict rule.
+ *
+ * @param {Uint8Array<ArrayBuffer>} publicKey
+ * @param {Uint8Array<ArrayBuffer>} message
+ * @param {Uint8Array<ArrayBuffer>} signature
+ */
+export const verifySignature = async (publicKey, message, signature) =>
+  isPoint(publicKey) && verifyStrict(publicKey, message, signature);
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} publicKey for which `isPoint` holds
+ * @param {import("./jws.mjs").Jws} jws
+ */
+export const verifySigned = (publicKey, { signed, signature }) =>
+  verifyStrict(publicKey, new TextEncoder().encode(signed), signature);
 
 /**
  * The coordinate is reduced, and not one of a point of order 1, 2, 4 or 8.
@@ -45,8 +62,9 @@ const isSound = (y) => y < P && !SMALL_ORDER.includes(y);
  */
 function isOnCurve(y) {
   const square = (y * y) % P;
-  const quotient = (square - 1n) * ((D * square + 1n) % P);
-  return power(quotient % P, (P - 1n) / 2n) === 1n;
+  // Both sides times 121666, as d is −121665/121666; a quotient is a square when the product is.
+  const product = 121666n * (square - 1n) * (121666n + 121665n * (P - square));
+  return power(product % P, (P - 1n) / 2n) === 1n;
 }
 
 /**
@@ -70,7 +88,6 @@ function power(base, exponent) {
 const number = (bytes) => bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 
 const P = 2n ** 255n - 19n;
-const D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
 const ORDER = 2n ** 252n + 0x14def9dea2f79cd65812631a5cf5d3edn;
 const SIGN_MASK = 2n ** 255n - 1n;
 

@@ -24,10 +24,7 @@ export class Num {
  */
 export function parseObject(text) {
   try {
-    const reader = new Reader(text);
-    const object = reader.object(MAX_DEPTH);
-    reader.skip();
-    return reader.at === text.length ? object : null;
+    return Reader.whole(text);
   } catch (error) {
     if (error === REFUSED) return null;
     throw error;
@@ -44,11 +41,24 @@ export const integer = (value) =>
   value instanceof Num && /^\d{1,12}$/.test(value.text) ? Number(value.text) : undefined;
 
 class Reader {
-  at = 0;
+  #at = 0;
+  #text;
 
   /** @param {string} text */
   constructor(text) {
-    this.text = text;
+    this.#text = text;
+  }
+
+  /**
+   * The object that is all of the text.
+   *
+   * @param {string} text
+   */
+  static whole(text) {
+    const reader = new Reader(text);
+    const object = reader.#object(MAX_DEPTH);
+    reader.#skip();
+    return reader.#at === text.length ? object : null;
   }
 
   /**
@@ -56,22 +66,22 @@ class Reader {
    *
    * @param {RegExp} pattern sticky
    */
-  take(pattern) {
-    pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text)?.[0] ?? refuse();
-    this.at += found.length;
+  #take(pattern) {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0] ?? refuse();
+    this.#at += found.length;
     return found;
   }
 
-  skip() {
-    this.take(SPACE);
+  #skip() {
+    this.#take(SPACE);
   }
 
   /** @param {string} character */
-  eat(character) {
-    this.skip();
-    const found = this.text[this.at] === character;
-    if (found) this.at += 1;
+  #eat(character) {
+    this.#skip();
+    const found = this.#text[this.#at] === character;
+    if (found) this.#at += 1;
     return found;
   }
 
@@ -79,31 +89,31 @@ class Reader {
    * @param {number} depth how many levels may still open
    * @returns {Value}
    */
-  value(depth) {
-    this.skip();
-    switch (this.text[this.at]) {
+  #value(depth) {
+    this.#skip();
+    switch (this.#text[this.#at]) {
       case "{":
-        return this.object(depth);
+        return this.#object(depth);
       case "[":
-        return this.array(depth);
+        return this.#array(depth);
       case '"':
-        return this.string();
+        return this.#string();
       default: {
-        const word = this.take(WORD);
-        return word in LITERALS ? /** @type {any} */ (LITERALS)[word] : new Num(word);
+        const word = this.#take(WORD);
+        return /[a-z]$/.test(word) ? JSON.parse(word) : new Num(word);
       }
     }
   }
 
   /** @param {number} depth */
-  object(depth) {
+  #object(depth) {
     /** @type {Members} */
     const members = new Map();
-    this.elements("{", "}", depth, () => {
-      this.skip();
-      const name = this.string();
-      if (!this.eat(":") || members.size === MAX_MEMBERS) refuse();
-      const value = this.value(depth - 1);
+    this.#elements("{", "}", depth, () => {
+      this.#skip();
+      const name = this.#string();
+      if (!this.#eat(":") || members.size === MAX_MEMBERS) refuse();
+      const value = this.#value(depth - 1);
       if (members.has(name)) refuse();
       members.set(name, value);
     });
@@ -111,10 +121,10 @@ class Reader {
   }
 
   /** @param {number} depth */
-  array(depth) {
+  #array(depth) {
     /** @type {Value[]} */
     const values = [];
-    this.elements("[", "]", depth, () => values.push(this.value(depth - 1)));
+    this.#elements("[", "]", depth, () => values.push(this.#value(depth - 1)));
     return values;
   }
 
@@ -124,20 +134,20 @@ class Reader {
    * @param {number} depth
    * @param {() => void} element
    */
-  elements(open, close, depth, element) {
-    if (!this.eat(open) || depth === 0) refuse();
-    if (this.eat(close)) return;
+  #elements(open, close, depth, element) {
+    if (!this.#eat(open) || depth === 0) refuse();
+    if (this.#eat(close)) return;
     do element();
-    while (this.eat(","));
-    if (!this.eat(close)) refuse();
+    while (this.#eat(","));
+    if (!this.#eat(close)) refuse();
   }
 
   /** @returns {string} */
-  string() {
-    const raw = this.take(STRING);
+  #string() {
+    const raw = this.#take(STRING);
     // What the pattern lets through has one meaning, and `JSON.parse` knows it.
     const text = JSON.parse(raw);
-    return (text.isWellFormed?.() ?? !LONE_SURROGATE.test(text)) ? text : refuse();
+    return LONE_SURROGATE.test(text) ? refuse() : text;
   }
 }
 
@@ -147,7 +157,6 @@ function refuse() {
 }
 
 const REFUSED = {};
-const LITERALS = { true: true, false: false, null: null };
 const SPACE = /[ \t\n\r]*/y;
 const WORD = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y;

@@ -1,19 +1,14 @@
 /**
- * When to fetch the key set, and what to do while there is none. The same machine as
- * `shared-claims/src/key_cache.rs`, whose invariants hold here.
+ * Keys that are fetched, kept fresh, and used for a while when the issuer is away: the rules and
+ * bounds of `shared-claims/src/key_cache.rs`, told by promises. On Workers, where no request may
+ * wait for the promise of another, the module takes the place of all this.
  *
  * @import { KeySet } from "./key_set.mjs"
  */
 
-import { AWAIT_KEYS, REFUSE, UNAVAILABLE, WAIT_FOR_KEYS } from "../core.mjs";
+import { unavailable, VerifyError } from "../errors.mjs";
 import { readKeySet, writeKeySet } from "./key_set.mjs";
 import { Backoff, since } from "./time.mjs";
-
-/**
- * What to do instead of verifying.
- *
- * @typedef {{ what: number, amount?: number, words?: string }} Instead
- */
 
 export class KeyCache {
   /** @type {KeySet | null} */
@@ -22,15 +17,22 @@ export class KeyCache {
   /** @type {{ keys: KeySet, fetchedAt: number } | null} */
   #held = null;
 
-  /** @type {{ ticket: number, began: number } | null} */
-  #leader = null;
+  /** @type {Promise<void> | null} */
+  #loading = null;
 
-  /** @type {number | null} */
-  #attemptedAt = null;
-
-  #lastTicket = 0;
-  #wanted = 0;
+  #attemptedAt = -Infinity;
   #backoff = new Backoff(60_000);
+  #fetch;
+  #now;
+
+  /**
+   * @param {() => Promise<Uint8Array>} fetch the document, empty when none could be had
+   * @param {() => number} now
+   */
+  constructor(fetch, now) {
+    this.#fetch = fetch;
+    this.#now = now;
+  }
 
   /**
    * Uses these keys and no others.
@@ -46,85 +48,49 @@ export class KeyCache {
   }
 
   /**
-   * The key of this id, or what to do first.
+   * A look, at most one load, and another look. "Unknown key" is said only when the issuer's
+   * present set could be looked at.
    *
-   * @param {string} kid
-   * @param {number} now
-   * @param {number} waitedMs
-   * @returns {Uint8Array<ArrayBuffer> | Instead}
+   * @param {string} [kid] nothing when any key will do
+   * @returns {Promise<any>} the key
    */
-  find(kid, now, waitedMs) {
-    if (this.#given) return this.#given.get(kid) ?? UNKNOWN;
-    if (this.#leader && since(now, this.#leader.began) >= LEADER_DEAD_MS) this.#leader = null;
-    const keys = this.usable(now);
-    if (keys === null) return this.#findCold(now, waitedMs);
-    const key = keys.get(kid);
-    if (key === undefined) return this.#findUnknown(now, waitedMs);
-    const isStale = since(now, /** @type {any} */ (this.#held).fetchedAt) >= SOFT_MS;
-    if (isStale && this.#leader === null && this.#backoff.waitMs(now) === 0) this.#lead(now);
-    return key;
-  }
-
-  /**
-   * Wants keys if there are none; then says what to do first.
-   *
-   * @param {number} now
-   * @param {number} waitedMs
-   * @returns {Instead | null}
-   */
-  prepare(now, waitedMs) {
-    return this.usable(now) ? null : /** @type {Instead} */ (this.find("", now, waitedMs));
-  }
-
-  /**
-   * The ticket of an errand, which is handed out once; 0 when there is none.
-   */
-  takeErrand() {
-    const ticket = this.#wanted;
-    this.#wanted = 0;
-    return ticket;
-  }
-
-  /**
-   * Takes in what was fetched. Nothing in it means that nothing could be had.
-   *
-   * @param {number} ticket
-   * @param {Uint8Array} document
-   * @param {number} fetchedAt
-   * @param {number} now
-   * @returns {boolean} whether there is anything to use in it
-   */
-  fetched(ticket, document, fetchedAt, now) {
-    const keys = readKeySet(document);
-    const isLeader = this.#leader?.ticket === ticket;
-    if (isLeader) this.#leader = null;
-    if (typeof keys === "string") {
-      // The failure of somebody who was given up on changes nothing: another leads by now.
-      if (isLeader) this.#backoff.failed(now);
-      return document.length === 0;
+  async find(kid) {
+    for (let mayLoad = !this.#given; ; mayLoad = false) {
+      const now = this.#now();
+      const keys = this.usable(now);
+      const key = kid ? keys?.get(kid) : keys;
+      if (key) {
+        if (this.#isStale(now) && this.#backoff.waitMs(now) === 0) this.#load();
+        return key;
+      }
+      const pauseMs = this.#pauseMs(now, keys);
+      if (mayLoad && (this.#loading || pauseMs === 0)) await this.#load();
+      // `Retry-After` is never 0, which clients take as leave to hammer.
+      else if (!keys || this.#backoff.isFailing) throw unavailable(Math.ceil(pauseMs / 1000) || 1);
+      else throw new VerifyError("unknown_key");
     }
-    if (this.#isNews(now, fetchedAt)) this.#held = { keys, fetchedAt };
-    this.#backoff.succeeded();
-    return true;
   }
 
   /**
    * @param {Uint8Array} document
    * @param {number} fetchedAt
-   * @param {number} now
    * @returns {string} why not
    */
-  import(document, fetchedAt, now) {
+  import(document, fetchedAt) {
     const keys = readKeySet(document);
     if (typeof keys === "string") return keys;
-    if (since(now, fetchedAt) < HARD_MS && this.#isNews(now, fetchedAt))
-      this.#held = { keys, fetchedAt };
+    const now = this.#now();
+    // A late answer must not undo a newer one that is still of use.
+    const isNews =
+      this.usable(now) === null || fetchedAt > /** @type {any} */ (this.#held).fetchedAt;
+    if (isNews && since(now, fetchedAt) < HARD_MS) this.#held = { keys, fetchedAt };
     return "";
   }
 
+  /** @returns {import("../../index.js").KeySetCopy | null} */
   export() {
     return (
-      this.#held && { document: writeKeySet(this.#held.keys), fetchedAt: this.#held.fetchedAt }
+      this.#held && { jwks: writeKeySet(this.#held.keys), fetchedAt: this.#held.fetchedAt / 1000 }
     );
   }
 
@@ -138,86 +104,50 @@ export class KeyCache {
     return this.#held && since(now, this.#held.fetchedAt) < HARD_MS ? this.#held.keys : null;
   }
 
-  /** @param {number} now */
+  /**
+   * @param {number} now
+   * @returns {import("../../index.js").VerifierState["keys"]}
+   */
   state(now) {
     const kids = [...(this.usable(now)?.keys() ?? [])];
     if (this.#given) return { state: "given", ageSeconds: null, kids };
     if (this.#held === null) return { state: "empty", ageSeconds: null, kids };
     const age = since(now, this.#held.fetchedAt);
-    const fresh = this.#backoff.isFailing ? "degraded" : age < SOFT_MS ? "fresh" : "soft_stale";
-    return {
-      state: age < HARD_MS ? fresh : "hard_stale",
-      ageSeconds: Math.floor(age / 1000),
-      kids,
-    };
-  }
-
-  /**
-   * A call that has waited its time takes over from a leader that is late, one at a time.
-   *
-   * @param {number} now
-   * @param {number} waitedMs
-   */
-  #findCold(now, waitedMs) {
-    if (this.#leader) {
-      const isLate = since(now, this.#leader.began) >= MAX_WAIT_MS;
-      if (!isLate || waitedMs < MAX_WAIT_MS) return wait(waitedMs < 2 * MAX_WAIT_MS);
-    } else if (this.#backoff.waitMs(now) > 0) {
-      return unavailable(this.#backoff.waitMs(now));
-    }
-    return this.#lead(now);
-  }
-
-  /**
-   * "Unknown key" is said only when the issuer's present set could be looked at.
-   *
-   * @param {number} now
-   * @param {number} waitedMs
-   */
-  #findUnknown(now, waitedMs) {
-    if (this.#leader) return wait(waitedMs < MAX_WAIT_MS);
-    const spent = this.#attemptedAt === null ? Infinity : since(now, this.#attemptedAt);
-    const budgetMs = Math.max(0, REFETCH_EVERY_MS - spent);
-    const pauseMs = this.#backoff.waitMs(now);
-    if (budgetMs === 0 && pauseMs === 0) return this.#lead(now);
-    return this.#backoff.isFailing ? unavailable(Math.max(pauseMs, budgetMs)) : UNKNOWN;
+    const used = this.#backoff.isFailing ? "degraded" : this.#isStale(now) ? "soft_stale" : "fresh";
+    return { state: age < HARD_MS ? used : "hard_stale", ageSeconds: Math.floor(age / 1000), kids };
   }
 
   /** @param {number} now */
-  #lead(now) {
-    this.#lastTicket += 1;
-    this.#leader = { ticket: this.#lastTicket, began: now };
-    this.#attemptedAt = now;
-    this.#wanted = this.#lastTicket;
-    return { what: AWAIT_KEYS };
+  #isStale(now) {
+    return this.#held !== null && since(now, this.#held.fetchedAt) >= SOFT_MS;
   }
 
   /**
-   * A late answer must not undo a newer one that is still of use.
+   * Milliseconds until a load may be caused by an id; an invented one has a budget.
    *
    * @param {number} now
-   * @param {number} fetchedAt
+   * @param {KeySet | null} keys
    */
-  #isNews(now, fetchedAt) {
-    return this.usable(now) === null || fetchedAt > /** @type {any} */ (this.#held).fetchedAt;
+  #pauseMs(now, keys) {
+    const budgetMs = keys ? REFETCH_EVERY_MS - since(now, this.#attemptedAt) : 0;
+    return Math.max(0, budgetMs, this.#backoff.waitMs(now));
+  }
+
+  #load() {
+    this.#loading ??= this.#loadNow().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  /** An attempt is counted when it starts, whatever becomes of it. */
+  async #loadNow() {
+    const fetchedAt = this.#now();
+    this.#attemptedAt = fetchedAt;
+    if (this.import(await this.#fetch(), fetchedAt)) this.#backoff.failed(this.#now());
+    else this.#backoff.succeeded();
   }
 }
-
-/** @param {boolean} mayWait */
-const wait = (mayWait) => (mayWait ? { what: WAIT_FOR_KEYS, amount: 25 } : unavailable(0));
-
-/**
- * `Retry-After` is never 0, which clients take as leave to hammer.
- *
- * @param {number} ms
- */
-const unavailable = (ms) => ({ what: UNAVAILABLE, amount: Math.max(1, Math.ceil(ms / 1000)) });
-
-const UNKNOWN = { what: REFUSE, words: "unknown_key" };
 
 // The bounds of `shared-claims/src/key_cache.rs`, with their reasons there.
 const SOFT_MS = 300_000;
 const HARD_MS = 3_600_000;
 const REFETCH_EVERY_MS = 30_000;
-const LEADER_DEAD_MS = 5_000;
-const MAX_WAIT_MS = 3_000;

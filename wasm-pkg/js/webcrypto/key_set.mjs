@@ -43,10 +43,7 @@ export function readKeySet(document) {
   return set.size > 0 ? set : "the key set has no usable key";
 }
 
-/**
- * @param {KeySet} set
- * @returns {string}
- */
+/** @param {KeySet} set */
 export function writeKeySet(set) {
   const keys = [...set].map(([kid, x]) => ({
     kty: "OKP",
@@ -55,7 +52,7 @@ export function writeKeySet(set) {
     kid,
     x: encode(x),
   }));
-  return JSON.stringify({ keys });
+  return { keys };
 }
 
 /** @param {Members} key */

@@ -14,9 +14,8 @@ export function sha256(text) {
   view.setUint32(blocks.length - 4, message.length * 8);
   const state = INITIAL.slice();
   for (let at = 0; at < blocks.length; at += 64) compress(state, view, at);
-  const out = new DataView(new ArrayBuffer(32));
-  state.forEach((word, i) => out.setUint32(4 * i, word));
-  return new Uint8Array(out.buffer);
+  state.forEach((word, i) => view.setInt32(4 * i, word));
+  return blocks.subarray(0, 32);
 }
 
 /**

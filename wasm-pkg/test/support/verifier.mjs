@@ -5,11 +5,10 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { createVerifier as createWithoutModule } from "../../js/entries/webcrypto.mjs";
 import { nodeHost } from "../../js/hosts/node.mjs";
 import { onServers } from "../../js/hosts/runtimes.mjs";
-import { webcryptoHost } from "../../js/hosts/webcrypto.mjs";
-import { verifierFor } from "../../js/verifier.mjs";
+import { verifierFor as verifierWithModuleFor } from "../../js/verifier.mjs";
+import { webcryptoVerifierFor } from "../../js/webcrypto/verifier.mjs";
 
 export { VerifyError } from "../../js/errors.mjs";
 
@@ -22,8 +21,9 @@ if (!existsSync(WASM)) {
   throw new Error("dist/verifier.wasm is missing: run `node wasm-pkg/scripts/build.mjs` first");
 }
 
-export const host = hasModule ? nodeHost(() => readFileSync(WASM)) : webcryptoHost(onServers);
-export const createVerifier = hasModule ? verifierFor(host) : createWithoutModule;
+export const host = hasModule ? nodeHost(() => readFileSync(WASM)) : onServers;
+export const verifierFor = hasModule ? verifierWithModuleFor : webcryptoVerifierFor;
+export const createVerifier = verifierFor(host);
 
 /** `test`, for what only a verifier with a module does. */
 export const withModule = hasModule ? test : () => {};
