@@ -183,3 +183,37 @@ for (const [framework, has] of [
     }
   });
 }
+
+test("service settles the hold of a user whose session has ended meanwhile", async () => {
+  const made = [
+    issuer.run("app", "create", "services", "--name", "Services", "--json"),
+    issuer.run("service-token", "create", "--name", "reports", "--app", "services", "--json"),
+  ];
+  assert.deepEqual(
+    made.map(({ status, stderr }) => [status, status === 0 ? "" : stderr]),
+    [
+      [0, ""],
+      [0, ""],
+    ],
+  );
+  const { secret } = JSON.parse(made[1].stdout);
+  const folder = installBesideFrameworks({ after });
+  const { createGuard, fromWeb } = await import(
+    join(folder, "node_modules/@tollgate/verifier/dist/backend.mjs")
+  );
+  const { accessToken } = await signIn();
+  const guard = createGuard({
+    // Only the issuer's word counts here.
+    verifier: { verify: async () => ({ sub: "user", sid: "session" }) },
+    credits: { baseUrl: issuer.url, appId: "services", serviceToken: secret },
+  });
+  const headers = { authorization: `Bearer ${accessToken}` };
+  const { credits } = await guard.authenticate(
+    fromWeb(new Request("http://a.example", { headers })),
+  );
+  const hold = await credits.hold({ amount: 20, description: "A long calculation" });
+  await issuer.logout(accessToken);
+  const { hold: captured } = await hold.capture({ amount: 15, final: true });
+  assert.deepEqual([captured.status, captured.captured], ["captured", 15]);
+  await assert.rejects(credits.balance(), { code: "session_revoked", status: 401 });
+});

@@ -81,7 +81,8 @@ test("lost answer is asked for again with the same key, and a key of the caller'
 test("what the issuer refuses is a refusal with its code, status and balance", async (t) => {
   const poor = refusal(402, "insufficient_credits", { balance: 2 });
   const slow = { ...refusal(429, "rate_limited"), headers: { "retry-after": "9" } };
-  const { credits } = await world(t, { "/use": [poor, slow] });
+  const ended = refusal(401, "session_revoked");
+  const { credits } = await world(t, { "/use": [poor, slow, ended] });
   const spend = () => credits.use({ amount: 5, description: "Five" }).catch((error) => error);
   const error = await spend();
   assert.ok(error instanceof Refusal);
@@ -90,6 +91,7 @@ test("what the issuer refuses is a refusal with its code, status and balance", a
     [402, "insufficient_credits", 2],
   );
   assert.equal((await spend()).headers["retry-after"], "9");
+  assert.match((await spend()).headers["www-authenticate"], /error="invalid_token"/);
 });
 
 for (const [what, answer] of [

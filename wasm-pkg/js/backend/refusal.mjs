@@ -127,6 +127,8 @@ export const issuerRefused = (status, { code, title, detail, balance }, retryAft
     title,
     detail,
     retryAfter,
+    // The token was good until a moment ago.
+    challenge: status === 401 ? `${CHALLENGE}, error="invalid_token"` : undefined,
     members: balance === undefined ? {} : { balance },
   });
 
