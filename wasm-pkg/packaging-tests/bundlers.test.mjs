@@ -136,6 +136,12 @@ describe("Next", () => {
     assert.match((await ask("GET", "/")).body, /sign in:.*missing_token/);
   });
 
+  test("route handler in the edge runtime knows the user, and refuses a token that is none", async () => {
+    const { accessToken, user } = await signIn("edge");
+    assert.equal((await ask("GET", "/api/edge", accessToken)).body.id, user.id);
+    assert.equal((await ask("GET", "/api/edge", `${accessToken}A`)).status, 401);
+  });
+
   test("route that costs is charged after success, and not after failure", async () => {
     const { accessToken } = await signIn("spends");
     const balance = async () => (await ask("GET", "/api/report", accessToken)).body;

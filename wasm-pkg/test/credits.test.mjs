@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { beginCharge, checkCharge } from "../js/backend/charge.mjs";
 import { createGuard, fromWeb, Refusal } from "../js/entries/backend.mjs";
+import { charge as honoCharge } from "../js/entries/hono.mjs";
 
 const verifier = { verify: async () => ({ sub: "user-1", sid: "session-1", role: "user" }) };
 const HOLD = { id: "hold/1", amount: 10, captured: 0, status: "open", appId: "orders" };
@@ -191,6 +192,18 @@ test("charge refuses nobody's request, and wants a guard with credits", async (t
     name: "TypeError",
     message: /credits/,
   });
+});
+
+test("in Hono the settlement outlives the answer where the runtime can be told so", async (t) => {
+  const { auth, requests } = await world(t);
+  const kept = [];
+  const executionCtx = { waitUntil: (work) => kept.push(work) };
+  const c = { get: () => auth, res: new Response(), executionCtx };
+  const middleware = honoCharge({ amount: 10, description: "A report" });
+  assert.equal(await middleware(c, async () => {}), undefined);
+  assert.equal(kept.length, 1);
+  await kept[0];
+  assert.equal(requests.at(-1).path, "/holds/hold%2F1/capture");
 });
 
 test("charge that says too little is a TypeError", () => {
