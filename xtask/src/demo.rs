@@ -1,4 +1,4 @@
-//! Builds the backend of a development system: the example of `shared-claims`.
+//! Builds the backend of a development system: `xtask/demo`.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use crate::workspace::{Workspace, cargo};
 pub fn build(workspace: &Workspace) -> Result<()> {
     let mut command = cargo();
     command
-        .args(["build", "--workspace", "--example", "backend"])
+        .args(["build", "--workspace", "--bin", "demo-backend"])
         .current_dir(&workspace.root);
     process::run_quietly("demo backend", "built", &mut command)
 }
 
 /// Where the built program is.
 pub fn program(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("debug/examples/backend")
+    workspace.target.join("debug/demo-backend")
 }

@@ -3,7 +3,7 @@
 //! Behind the gateway (`/api/…`) it answers with what reached it, so that one sees what the
 //! gateway did. Around the gateway (`/direct/…`) it verifies tokens itself.
 //!
-//! `cargo run -p shared-claims --example backend -- http://127.0.0.1:3001 127.0.0.1:9000`
+//! `target/debug/demo-backend http://127.0.0.1:3001 127.0.0.1:9000`
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?)
 }
 
-const USAGE: &str = "usage: backend ISSUER_URL LISTEN_ADDRESS";
+const USAGE: &str = "usage: demo-backend ISSUER_URL LISTEN_ADDRESS";
 
 /// For requests that are under way.
 const PATIENCE: Duration = Duration::from_secs(5);
