@@ -235,6 +235,16 @@ test("bypass knows the peer of a connection in Node, and in Hono in every runtim
   await assert.rejects(viaHono(undefined), /this machine only/);
 });
 
+test("bypass throws for a request under a name that is not this machine's", async (t) => {
+  environment(t, DEV);
+  for (const host of ["localhost", "localhost:4000", "127.0.0.1:4000", "[::1]:4000", "[::1]"]) {
+    assert.equal(await viaNode(t, ["host", host], BYPASS), "dev", host);
+  }
+  for (const host of ["evil.example.com", "evil.example.com:4000", "localhost.evil.example.com"]) {
+    assert.match(await viaNode(t, ["host", host], BYPASS), /names of this machine/, host);
+  }
+});
+
 test("bypass needs a user", (t) => {
   environment(t, DEV);
   for (const devBypass of [true, {}, { id: "" }, null]) {
@@ -283,7 +293,8 @@ async function viaNode(t, headers, options = {}) {
   await once(server, "listening");
   t.after(() => server.close());
   const { request } = await import("node:http");
-  const asking = request({ port: server.address().port, headers: ["host", "a", ...headers] }).end();
+  const named = headers.includes("host") ? headers : ["host", "localhost", ...headers];
+  const asking = request({ port: server.address().port, headers: named }).end();
   const [response] = await once(asking, "response");
   return String(Buffer.concat(await response.toArray()));
 }

@@ -27,6 +27,9 @@ export function devBypass(user) {
       peer !== undefined && isLoopback(peer),
       "answers this machine only, and this request comes from elsewhere or from nobody knows where",
     );
+    // A page elsewhere whose name was made to point here would ask under that name.
+    const hosts = header("host").map((host) => host.replace(/:\d+$/, ""));
+    demand(hosts.every(isLoopback), "answers to names of this machine only");
     for (const name of FORWARDED) {
       demand(
         header(name).length === 0,
