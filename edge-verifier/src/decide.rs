@@ -221,7 +221,9 @@ impl Run<'_, '_> {
         let verifier = self.state.verifier.clone();
         let verify =
             |keys: &KeySet| verifier.verify_parsed(Some(&route.audience), parsed, keys, secs);
-        let token = Rc::new(self.keys_for(route, &kid, verify)??);
+        let verdict = self.keys_for(route, &kid, verify);
+        self.state.heed_alarms();
+        let token = Rc::new(verdict??);
         self.state.tokens.insert(text, Rc::clone(&token));
         Ok(token)
     }

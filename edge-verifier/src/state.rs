@@ -25,6 +25,7 @@ pub struct State {
     pub tokens: TokenCache,
     /// What is wrong with the Worker's own set-up.
     pub setup: Setup,
+    n_alarms: u32,
 }
 
 /// Faults of the Worker's bindings and variables, found when the isolate starts.
@@ -74,6 +75,17 @@ impl State {
             feed: FeedCache::new(name),
             tokens: TokenCache::default(),
             setup,
+            n_alarms: 0,
+        }
+    }
+
+    /// When the library has contradicted the fast arithmetic, nothing that was remembered can be
+    /// relied on any more.
+    pub fn heed_alarms(&mut self) {
+        let n_alarms = self.verifier.kernel().n_alarms;
+        if n_alarms != self.n_alarms {
+            self.n_alarms = n_alarms;
+            self.tokens = TokenCache::default();
         }
     }
 

@@ -17,6 +17,7 @@ struct Status<'a> {
     n_routes: usize,
     jwks: Jwks,
     revocations: Option<Feed>,
+    signatures: Signatures,
     problems: Vec<String>,
 }
 
@@ -36,6 +37,16 @@ struct Feed {
     seq: u64,
     age_secs: u64,
     n_entries: usize,
+}
+
+/// How signatures are verified.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Signatures {
+    fast: bool,
+    n_fast: u64,
+    n_confirmed: u64,
+    n_alarms: u32,
 }
 
 /// Answers a request below the reserved prefix.
@@ -74,6 +85,7 @@ pub fn answer(
 
 fn status<'a>(config: &'a Config, state: &'a State, now: UnixMillis) -> Status<'a> {
     let keys = state.keys.usable(now);
+    let kernel = state.verifier.kernel();
     Status {
         version: env!("CARGO_PKG_VERSION"),
         issuer: &state.verifier.policy().issuer,
@@ -92,6 +104,12 @@ fn status<'a>(config: &'a Config, state: &'a State, now: UnixMillis) -> Status<'
             age_secs: held.age_secs(now.to_secs()),
             n_entries: held.len(),
         }),
+        signatures: Signatures {
+            fast: kernel.is_on,
+            n_fast: kernel.n_by_tables,
+            n_confirmed: kernel.n_confirmed,
+            n_alarms: kernel.n_alarms,
+        },
         problems: state.setup.problems(),
     }
 }

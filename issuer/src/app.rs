@@ -7,11 +7,13 @@ use shared_claims::{Policy, Verifier};
 use crate::accounts::PasswordHasher;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
+use crate::credits::{Batcher, GiftCodes};
 use crate::db::Db;
 use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
+use crate::purchases::StripeClient;
 use crate::revocations::Feed;
 use crate::second_factor::ChallengeTokens;
 use crate::second_factor::passkeys::RelyingParty;
@@ -52,6 +54,12 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks links and codes in mail.
     pub mail_links: MailLinks,
+    /// Sends charges to the ledger.
+    pub charges: Batcher,
+    /// Makes the codes of gifts.
+    pub gift_codes: GiftCodes,
+    /// Opens checkouts; none when purchases are not set up.
+    pub stripe: Option<StripeClient>,
     /// Counters.
     pub metrics: Metrics,
     /// Names addresses without storing them.
@@ -84,9 +92,12 @@ impl App {
             verifier: Verifier::new(policy),
             refresh_tokens: RefreshTokens::new(master_keys.derive_all(Purpose::RefreshTokens)),
             mailer: Mailer::new(&config),
+            stripe: config.stripe.as_ref().map(StripeClient::new),
             mail_links: MailLinks::new(master_keys.derive_all(Purpose::MailLinks)),
+            gift_codes: GiftCodes::new(master_keys.derive_all(Purpose::GiftCodes)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
+            charges: Batcher::new(db.clone(), config.credits),
             config,
             db,
             clock,

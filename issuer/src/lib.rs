@@ -19,6 +19,7 @@ pub mod ids;
 pub mod jobs;
 pub mod mail;
 pub mod metrics;
+pub mod purchases;
 pub mod revocations;
 pub mod seal;
 pub mod second_factor;

@@ -37,6 +37,12 @@ pub struct Metrics {
     pub rate_limit_shared_up: Gauge,
     /// Draws that were decided in process although Redis is configured.
     pub rate_limit_fallbacks: Counter,
+    /// Reports of Stripe by what became of an attempt: applied, refused, failed.
+    pub stripe_events: Family<OutcomeLabel, Counter>,
+    /// Reports of Stripe to be applied.
+    pub stripe_events_waiting: Gauge,
+    /// Reports of Stripe for an operator to look at.
+    pub stripe_events_unresolved: Gauge,
     database_open: Gauge,
     database_idle: Gauge,
     /// Runs of background jobs by name and outcome.
@@ -87,12 +93,16 @@ impl Metrics {
             mail_oldest_secs: Gauge::default(),
             rate_limit_shared_up: Gauge::default(),
             rate_limit_fallbacks: Counter::default(),
+            stripe_events: Family::default(),
+            stripe_events_waiting: Gauge::default(),
+            stripe_events_unresolved: Gauge::default(),
             database_open: Gauge::default(),
             database_idle: Gauge::default(),
             jobs: Family::default(),
             registry: Registry::with_prefix("tollgate"),
         };
         metrics.register_all();
+        metrics.register_purchases();
         metrics
     }
 
@@ -163,6 +173,25 @@ impl Metrics {
             self.mail_oldest_secs.clone(),
         );
         to.register("job_runs", "Background jobs by outcome", self.jobs.clone());
+    }
+
+    fn register_purchases(&mut self) {
+        let to = &mut self.registry;
+        to.register(
+            "stripe_events",
+            "Tries to apply a report of Stripe by outcome",
+            self.stripe_events.clone(),
+        );
+        to.register(
+            "stripe_events_waiting",
+            "Reports of Stripe to be applied",
+            self.stripe_events_waiting.clone(),
+        );
+        to.register(
+            "stripe_events_unresolved",
+            "Reports of Stripe that were refused or given up",
+            self.stripe_events_unresolved.clone(),
+        );
     }
 
     /// Notes that a request began.

@@ -93,6 +93,8 @@ pub enum Purpose {
     AuditChain,
     /// Encrypts webhook secrets of apps at rest.
     SealAppSecrets,
+    /// Makes the codes of gifts.
+    GiftCodes,
 }
 
 impl Purpose {
@@ -107,6 +109,7 @@ impl Purpose {
             Self::LoginChallenges => b"tollgate/1/login-challenges",
             Self::AuditChain => b"tollgate/1/audit-chain",
             Self::SealAppSecrets => b"tollgate/1/seal-app-secrets",
+            Self::GiftCodes => b"tollgate/1/gift-codes",
         }
     }
 }

@@ -9,23 +9,37 @@ use alloc::vec::Vec;
 /// The bytes `text` stands for; `None` for padding, white space, foreign characters, an
 /// impossible length and unused bits that are not zero.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 4 == 1 {
+    let (groups, rest) = text.as_chunks::<4>();
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    // What is foreign sets a bit that no character of the alphabet has; one look at the end
+    // tells whether there was any.
+    let mut seen = 0;
+    for group in groups {
+        let [a, b, c, d] = group.map(|byte| VALUES[usize::from(byte)]);
+        seen |= a | b | c | d;
+        out.extend_from_slice(&[
+            a << 2 | b >> 4 & 0x3,
+            b << 4 | c >> 2 & 0xf,
+            c << 6 | d & 0x3f,
+        ]);
+    }
+    let mut values = [0; 3];
+    for (value, byte) in values.iter_mut().zip(rest) {
+        *value = VALUES[usize::from(*byte)];
+        seen |= *value;
+    }
+    let [a, b, c] = values;
+    let unused = match rest.len() {
+        0 => 0,
+        2 => b & 0xf,
+        3 => c & 0x3,
+        _ => return None,
+    };
+    if seen & FOREIGN != 0 || unused != 0 {
         return None;
     }
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for chunk in text.chunks(4) {
-        let mut bits = 0u32;
-        for &byte in chunk {
-            bits = bits << 6 | u32::from(sextet(byte)?);
-        }
-        bits <<= 6 * (4 - chunk.len());
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        let (used, unused) = bytes.split_at(chunk.len() - 1);
-        if unused.iter().any(|&byte| byte != 0) {
-            return None;
-        }
-        out.extend_from_slice(used);
-    }
+    let last = [a << 2 | b >> 4, b << 4 | c >> 2];
+    out.extend_from_slice(&last[..rest.len().saturating_sub(1)]);
     Some(out)
 }
 
@@ -60,6 +74,22 @@ pub(crate) const fn sextet(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+/// The values of all bytes.
+const VALUES: [u8; 256] = {
+    let mut values = [FOREIGN; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "there are 64")]
+        let number = value as u8;
+        values[ALPHABET[value] as usize] = number;
+        value += 1;
+    }
+    values
+};
+
+/// No value of six bits.
+const FOREIGN: u8 = 0x80;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -154,6 +154,13 @@ impl FeedCache {
         }
     }
 
+    /// The revocations held, if [`consult`](Self::consult) would say nothing but to check against
+    /// them.
+    pub fn current(&self, now: UnixMillis, recency: Recency) -> Option<&Revocations> {
+        let is_current = self.is_recent(now, recency) && !self.is_due(now);
+        self.held.as_ref().filter(|_| is_current)
+    }
+
     /// Takes in what came of a poll, however late.
     ///
     /// # Errors

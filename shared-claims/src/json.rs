@@ -296,100 +296,78 @@ fn hex4(rest: &mut &str) -> Option<u32> {
 /// `NumericDate` is `[0-9]{1,12}`: until the year 33658 and exact in every number type.
 const MAX_INTEGER_DIGITS: usize = 12;
 
-#[cfg(test)]
-mod tests {
+/// This reader against a general one.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz {
     use alloc::format;
-    use alloc::vec;
 
-    use super::*;
+    use super::{Cow, MAX_JSON_DEPTH, MAX_JSON_MEMBERS, String, Value, Vec, parse_object};
+    use crate::fuzz::Tally;
     use crate::random::Random;
 
-    #[test]
-    fn values_of_every_kind_are_read() {
-        let text = r#" { "a" : null, "b":[true,false,[]],"c":-1.50e+3,"d":"x","e":{}} "#;
-        let object = parse_object(text).expect("it is well-formed");
-        assert_eq!(object.get("a"), Some(&Value::Null));
-        let booleans = vec![Value::Bool(true), Value::Bool(false), Value::Array(vec![])];
-        assert_eq!(object.get("b"), Some(&Value::Array(booleans)));
-        assert_eq!(object.get("c"), Some(&Value::Number("-1.50e+3")));
-        assert_eq!(object.get("d").and_then(Value::as_str), Some("x"));
-        assert_eq!(object.get("e"), Some(&Value::Object(Object(vec![]))));
-        assert_eq!(object.get("f"), None);
-    }
-
-    #[test]
-    fn strings_are_borrowed_unless_escaped() {
-        let object = parse_object(r#"{"a":"é","\u0062":"\u00e9"}"#).expect("it is well-formed");
-        assert!(matches!(
-            object.get("a"),
-            Some(Value::String(Cow::Borrowed("é")))
-        ));
-        assert!(matches!(object.get("b"), Some(Value::String(Cow::Owned(text))) if text == "é"));
-    }
-
-    #[test]
-    fn integers_are_one_to_twelve_digits() {
-        assert_eq!(
-            Value::Number("999999999999").as_integer(),
-            Some(999_999_999_999)
-        );
-        assert_eq!(Value::Number("0").as_integer(), Some(0));
-        for text in ["1000000000000", "-1", "-0", "1.0", "1e3", "1E3"] {
-            assert_eq!(Value::Number(text).as_integer(), None, "{text}");
-        }
-        assert_eq!(Value::String("1".into()).as_integer(), None);
-    }
-
-    #[test]
-    fn depth_and_members_are_bounded() {
-        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n - 1), "]".repeat(n - 1));
-        assert!(parse_object(&deep(MAX_JSON_DEPTH)).is_some());
-        assert!(parse_object(&deep(MAX_JSON_DEPTH + 1)).is_none());
-        assert!(parse_object(&"{\"a\":".repeat(1_000_000)).is_none());
-        let wide = |n: usize| {
-            let members: Vec<_> = (0..n).map(|i| format!("\"{i}\":0")).collect();
-            format!("{{{}}}", members.join(","))
-        };
-        assert!(parse_object(&wide(MAX_JSON_MEMBERS)).is_some());
-        assert!(parse_object(&wide(MAX_JSON_MEMBERS + 1)).is_none());
-    }
-
-    #[test]
-    fn written_strings_are_read_back() {
-        for text in [
-            "",
-            "a\"b\\c/",
-            "\u{0}\u{1f}\u{7f}\n",
-            "é\u{2028}\u{1f600}\u{feff}",
-        ] {
-            let mut json = String::from("{\"a\":");
-            write_string(text, &mut json);
-            json.push('}');
-            let object = parse_object(&json).expect("it is well-formed");
-            assert_eq!(object.get("a").and_then(Value::as_str), Some(text));
-            assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
-        }
-    }
-
-    /// Texts out of fragments and mutations of them: whatever is accepted here a lenient
-    /// reader accepts too, and reads the same.
-    #[test]
-    fn accepted_texts_mean_the_same_to_another_reader() {
-        let mut random = Random::new(1);
-        let mut accepted = 0;
-        for _ in 0..30_000 {
+    /// Texts out of fragments and mutations of them: whatever is accepted here a lenient reader
+    /// accepts too, and reads the same. What it accepts and this one does not has a name twice or
+    /// is beyond a bound.
+    pub(crate) fn texts(seed: u64, n_cases: usize) -> Result<Tally, String> {
+        let mut random = Random::new(seed);
+        let mut tally = Tally::default();
+        while tally.n_cases < n_cases {
             let mut text = String::from("{");
-            random_members(&mut random, 3, &mut text);
+            let depth = 2 + random.below(8);
+            random_members(&mut random, depth, &mut text);
             text.push('}');
             let text = mutated(&mut random, &text);
-            let Some(object) = parse_object(&text) else {
-                continue;
+            let ours = parse_object(&text).map(Value::Object);
+            let other: Result<serde_json::Value, _> = serde_json::from_str(&text);
+            let agrees = match (&ours, &other) {
+                (Some(ours), Ok(other)) => means_the_same(ours, other),
+                (Some(_), Err(_)) => false,
+                (None, Ok(other)) => !other.is_object() || is_stricter(&text, other),
+                (None, Err(_)) => true,
             };
-            accepted += 1;
-            let other: serde_json::Value = serde_json::from_str(&text).expect(&text);
-            assert!(means_the_same(&Value::Object(object), &other), "{text}");
+            if !agrees {
+                return Err(format!("{text:?}: {ours:?}, and {other:?}"));
+            }
+            tally.count(ours.is_some());
         }
-        assert!(accepted > 5_000, "only {accepted} texts were accepted");
+        Ok(tally)
+    }
+
+    /// Whether one of our own rules refuses it: members get lost when names are repeated, and
+    /// what is written anew then is shorter than what was there.
+    fn is_stricter(text: &str, other: &serde_json::Value) -> bool {
+        let (depth, n_members) = measures(other);
+        let n_written = names_in(text);
+        depth > MAX_JSON_DEPTH || n_members > MAX_JSON_MEMBERS || n_members < n_written
+    }
+
+    /// The depth, and how many members there are in all.
+    fn measures(value: &serde_json::Value) -> (usize, usize) {
+        use serde_json::Value as Other;
+        let inner: Vec<_> = match value {
+            Other::Array(values) => values.iter().map(measures).collect(),
+            Other::Object(members) => members.values().map(measures).collect(),
+            _ => return (0, 0),
+        };
+        let own = value.as_object().map_or(0, serde_json::Map::len);
+        let depth = inner.iter().map(|(depth, _)| *depth).max();
+        let n_members: usize = inner.iter().map(|(_, n)| n).sum();
+        (1 + depth.unwrap_or(0), own + n_members)
+    }
+
+    /// The number of colons outside of strings.
+    fn names_in(text: &str) -> usize {
+        let (mut in_string, mut escaped, mut n_names) = (false, false, 0);
+        for byte in text.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = in_string,
+                b'"' => in_string = !in_string,
+                b':' if !in_string => n_names += 1,
+                _ => {}
+            }
+        }
+        n_names
     }
 
     /// In half of the cases drops, doubles or replaces one character.
@@ -475,5 +453,86 @@ mod tests {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn values_of_every_kind_are_read() {
+        let text = r#" { "a" : null, "b":[true,false,[]],"c":-1.50e+3,"d":"x","e":{}} "#;
+        let object = parse_object(text).expect("it is well-formed");
+        assert_eq!(object.get("a"), Some(&Value::Null));
+        let booleans = vec![Value::Bool(true), Value::Bool(false), Value::Array(vec![])];
+        assert_eq!(object.get("b"), Some(&Value::Array(booleans)));
+        assert_eq!(object.get("c"), Some(&Value::Number("-1.50e+3")));
+        assert_eq!(object.get("d").and_then(Value::as_str), Some("x"));
+        assert_eq!(object.get("e"), Some(&Value::Object(Object(vec![]))));
+        assert_eq!(object.get("f"), None);
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_escaped() {
+        let object = parse_object(r#"{"a":"é","\u0062":"\u00e9"}"#).expect("it is well-formed");
+        assert!(matches!(
+            object.get("a"),
+            Some(Value::String(Cow::Borrowed("é")))
+        ));
+        assert!(matches!(object.get("b"), Some(Value::String(Cow::Owned(text))) if text == "é"));
+    }
+
+    #[test]
+    fn integers_are_one_to_twelve_digits() {
+        assert_eq!(
+            Value::Number("999999999999").as_integer(),
+            Some(999_999_999_999)
+        );
+        assert_eq!(Value::Number("0").as_integer(), Some(0));
+        for text in ["1000000000000", "-1", "-0", "1.0", "1e3", "1E3"] {
+            assert_eq!(Value::Number(text).as_integer(), None, "{text}");
+        }
+        assert_eq!(Value::String("1".into()).as_integer(), None);
+    }
+
+    #[test]
+    fn depth_and_members_are_bounded() {
+        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n - 1), "]".repeat(n - 1));
+        assert!(parse_object(&deep(MAX_JSON_DEPTH)).is_some());
+        assert!(parse_object(&deep(MAX_JSON_DEPTH + 1)).is_none());
+        assert!(parse_object(&"{\"a\":".repeat(1_000_000)).is_none());
+        let wide = |n: usize| {
+            let members: Vec<_> = (0..n).map(|i| format!("\"{i}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(parse_object(&wide(MAX_JSON_MEMBERS)).is_some());
+        assert!(parse_object(&wide(MAX_JSON_MEMBERS + 1)).is_none());
+    }
+
+    #[test]
+    fn written_strings_are_read_back() {
+        for text in [
+            "",
+            "a\"b\\c/",
+            "\u{0}\u{1f}\u{7f}\n",
+            "é\u{2028}\u{1f600}\u{feff}",
+        ] {
+            let mut json = String::from("{\"a\":");
+            write_string(text, &mut json);
+            json.push('}');
+            let object = parse_object(&json).expect("it is well-formed");
+            assert_eq!(object.get("a").and_then(Value::as_str), Some(text));
+            assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+        }
+    }
+
+    #[test]
+    fn accepted_texts_mean_the_same_to_another_reader() {
+        let tally = fuzz::texts(1, 50_000).expect("no difference");
+        assert!(tally.n_accepted > 10_000, "{tally:?}");
     }
 }

@@ -253,7 +253,7 @@ impl KeyCache {
         let Ok(keys) = KeySet::from_json(document) else {
             return false;
         };
-        self.held = Some(Held { keys, fetched_at });
+        self.hold(keys, fetched_at);
         true
     }
 
@@ -263,6 +263,14 @@ impl KeyCache {
         self.held
             .as_ref()
             .map(|held| (held.keys.to_json(), held.fetched_at))
+    }
+
+    /// A key that was held before goes on with what was prepared for it.
+    fn hold(&mut self, mut keys: KeySet, fetched_at: UnixMillis) {
+        if let Some(held) = &self.held {
+            keys.inherit(&held.keys);
+        }
+        self.held = Some(Held { keys, fetched_at });
     }
 
     fn age_ms(&self, now: UnixMillis) -> Option<u64> {
@@ -366,7 +374,7 @@ impl KeyCache {
         match KeySet::from_json(document) {
             Ok(keys) => {
                 if self.is_news(now, fetched_at) {
-                    self.held = Some(Held { keys, fetched_at });
+                    self.hold(keys, fetched_at);
                 }
                 self.step_down(ticket);
                 self.backoff.succeeded();

@@ -1,12 +1,14 @@
 //! Key sets (RFC 7517 §5) and the keys in them that can verify our tokens (RFC 8037 §2).
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::algorithm::Point;
 use crate::base64url;
 use crate::error::KeySetError;
 use crate::json::{self, Object, Value};
+use crate::kernel::Prepared;
 use crate::kid::{Kid, thumbprint};
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_KEYS};
 use crate::revocations::hash_prefix;
@@ -22,6 +24,7 @@ pub struct KeySet {
 pub struct VerifyingKey {
     kid: Kid,
     point: Point,
+    prepared: Arc<Prepared>,
 }
 
 impl KeySet {
@@ -92,6 +95,16 @@ impl KeySet {
         self.keys.iter().find(|key| key.kid == *kid)
     }
 
+    /// Goes on with what `other` has prepared for keys that are in both: verifying by a key becomes
+    /// faster with its use. [`KeyCache`](crate::KeyCache) does this by itself.
+    pub fn inherit(&mut self, other: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = other.get(&key.kid) {
+                key.prepared = Arc::clone(&same.prepared);
+            }
+        }
+    }
+
     /// The ids of all keys, in the order of the document.
     pub fn kids(&self) -> impl Iterator<Item = Kid> + '_ {
         self.keys.iter().map(|key| key.kid)
@@ -142,6 +155,7 @@ impl VerifyingKey {
         Some(Self {
             kid: thumbprint(public_key),
             point,
+            prepared: Arc::default(),
         })
     }
 
@@ -160,6 +174,11 @@ impl VerifyingKey {
         signature
             .try_into()
             .is_ok_and(|signature| self.point.verify(message, signature))
+    }
+
+    /// What makes the next verification faster than the first.
+    pub(crate) fn prepared(&self) -> &Prepared {
+        &self.prepared
     }
 }
 

@@ -89,8 +89,11 @@ mod error;
 mod feed_cache;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod json;
 mod jws;
+mod kernel;
 mod key_cache;
 mod key_set;
 mod kid;
@@ -98,9 +101,10 @@ pub mod limits;
 #[cfg(any(feature = "poem", feature = "tower"))]
 pub mod middleware;
 mod policy;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 #[path = "../tests/it/random.rs"]
 mod random;
+mod receipt;
 mod revocations;
 #[cfg(feature = "sign")]
 pub mod sign;
@@ -112,10 +116,14 @@ pub use claims::{AccessClaims, Verified};
 pub use error::{ClaimName, KeySetError, Part, RevocationError, VerifyError};
 pub use feed_cache::{Consult, FeedCache, FeedReport, Poll, Recency};
 pub use jws::UnverifiedToken;
+#[cfg(all(feature = "planted-faults", not(test)))]
+pub use kernel::plant_fault;
+pub use kernel::{KernelReport, SignatureTables};
 pub use key_cache::{CacheState, KeyCache, KeyCacheTtl, Lookup, Outcome, Report, Ticket};
 pub use key_set::{KeySet, VerifyingKey};
 pub use kid::{Kid, thumbprint};
 pub use policy::{Leeway, Policy};
+pub use receipt::Receipt;
 pub use revocations::{Prefix, RevocationDocument, Revocations, hash_prefix};
 pub use time::{UnixMillis, UnixTime};
 pub use verifier::Verifier;

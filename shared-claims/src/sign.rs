@@ -11,6 +11,7 @@ use crate::json::write_string;
 use crate::jws::ACCESS_TOKEN_TYPE;
 use crate::kid::{Kid, thumbprint};
 use crate::limits::FEED_LIFE_SECS;
+use crate::receipt::{RECEIPT_TYPE, Receipt};
 use crate::revocations::{FEED_TYPE, RevocationDocument, VERSION};
 use crate::time::UnixTime;
 
@@ -24,6 +25,8 @@ pub struct SigningKey {
     token_header: String,
     /// The encoded header of revocation documents with the dot behind it.
     feed_header: String,
+    /// The encoded header of receipts with the dot behind it.
+    receipt_header: String,
 }
 
 impl SigningKey {
@@ -36,6 +39,7 @@ impl SigningKey {
         Some(Self {
             token_header: encoded_header(ACCESS_TOKEN_TYPE, &kid),
             feed_header: encoded_header(FEED_TYPE, &kid),
+            receipt_header: encoded_header(RECEIPT_TYPE, &kid),
             secret: pair.sk,
             public_key,
             kid,
@@ -60,6 +64,11 @@ impl SigningKey {
     /// A revocation document, valid for 60 s after the instant it describes.
     pub fn sign_revocations(&self, document: &RevocationDocument) -> String {
         self.sign(&self.feed_header, &document_json(document))
+    }
+
+    /// A receipt of a charge.
+    pub fn sign_receipt(&self, receipt: &Receipt) -> String {
+        self.sign(&self.receipt_header, &receipt_json(receipt))
     }
 
     fn sign(&self, header: &str, payload: &str) -> String {
@@ -116,6 +125,19 @@ fn claims_json(claims: &AccessClaims) -> String {
         inner.text("sub", actor);
         json.raw("act", &inner.finish());
     }
+    json.finish()
+}
+
+fn receipt_json(receipt: &Receipt) -> String {
+    let mut json = Json::new();
+    json.text("iss", &receipt.iss);
+    json.text("sub", &receipt.sub);
+    json.text("aud", &receipt.app_id);
+    json.text("jti", &receipt.transaction_id);
+    json.integer("iat", Some(receipt.iat.as_secs()));
+    json.integer("amount", Some(receipt.amount));
+    json.text("description", &receipt.description);
+    json.integer("spentAt", Some(receipt.spent_at.as_secs()));
     json.finish()
 }
 

@@ -21,6 +21,12 @@ impl UnixTime {
         Self(self.0.saturating_add(secs))
     }
 
+    /// The instant this many seconds earlier; the epoch at the earliest.
+    #[must_use]
+    pub const fn minus_secs(self, secs: u64) -> Self {
+        Self(self.0.saturating_sub(secs))
+    }
+
     /// Seconds from `earlier` to this instant; 0 when `earlier` is the later one.
     pub const fn secs_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

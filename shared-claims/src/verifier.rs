@@ -1,9 +1,12 @@
 //! The verdict on an access token.
 
+use core::ops::Range;
+
 use crate::claims::{AccessClaims, Verified};
 use crate::error::VerifyError;
 use crate::jws::{UnverifiedToken, parse_payload};
-use crate::key_set::KeySet;
+use crate::kernel::{Kernel, KernelReport};
+use crate::key_set::{KeySet, VerifyingKey};
 use crate::policy::Policy;
 use crate::time::UnixTime;
 
@@ -23,12 +26,16 @@ use crate::time::UnixTime;
 #[derive(Clone, Debug)]
 pub struct Verifier {
     policy: Policy,
+    kernel: Kernel,
 }
 
 impl Verifier {
     /// A verifier for this policy.
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            kernel: Kernel::default(),
+        }
     }
 
     /// The policy it verifies against.
@@ -75,10 +82,19 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<Verified<AccessClaims>, VerifyError> {
         let kid = *token.kid();
-        let payload = token.0.verify(keys)?;
+        let is_valid = |key: &VerifyingKey, message: &[u8], signature: &[u8]| {
+            self.kernel.verify(key, message, signature, now)
+        };
+        let payload = token.0.verify_by(keys, is_valid)?;
         let claims = AccessClaims::from_payload(&parse_payload(&payload)?)?;
         self.check_claims(audience, &claims, now)?;
         Ok(Verified::new(claims, kid, payload))
+    }
+
+    /// What the fast kernel has done so far. When `n_alarms` grows, caches of verified tokens
+    /// are to be emptied: what put a token there may have been wrong.
+    pub fn kernel(&self) -> KernelReport {
+        self.kernel.report()
     }
 
     /// Whether a token verified earlier still meets the policy: for caches of verified tokens.
@@ -92,6 +108,14 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), VerifyError> {
         self.check_claims(audience, token, now)
+    }
+
+    /// From when on and until when this policy's rules about time accept a token that they
+    /// accept at some time: for caches that look at nothing but the clock.
+    pub fn lifetime_of(&self, claims: &AccessClaims) -> Range<UnixTime> {
+        let leeway = self.policy.leeway.as_secs();
+        let begins = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
+        begins.minus_secs(leeway)..claims.exp.plus_secs(leeway)
     }
 
     fn check_claims(

@@ -1,5 +1,5 @@
 /**
- * What every verifier checks of what it is handed, and does with what it hands out.
+ * What every verifier checks of what it is handed.
  *
  * @import { KeySetCopy } from "../index.js"
  */
@@ -16,21 +16,6 @@ export function checkCopy(copy) {
   const good =
     Array.isArray(copy?.jwks?.keys) && copy.fetchedAt >= 0 && copy.fetchedAt < MAX_SECONDS;
   if (!good) throw new TypeError("importJwks needs what exportJwks returns: { jwks, fetchedAt }");
-}
-
-/**
- * What was verified stays as it was.
- *
- * @template T
- * @param {T} value
- * @returns {T}
- */
-export function deepFreeze(value) {
-  if (typeof value === "object" && value !== null) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
-  }
-  return value;
 }
 
 /** Times have at most twelve digits; `Date.now()` has thirteen. */

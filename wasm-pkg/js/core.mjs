@@ -88,6 +88,27 @@ export class Core {
   }
 
   /**
+   * 0 when tokens have to be judged in full, else a number that changes when what was accepted
+   * might be judged differently now, but for its times.
+   *
+   * @param {number} now
+   * @returns {number}
+   */
+  standing(now) {
+    return this.#raw.standing(now);
+  }
+
+  /** From when on the token accepted last is good, in milliseconds. */
+  goodFrom() {
+    return this.#raw.good_from();
+  }
+
+  /** Until when. */
+  goodUntil() {
+    return this.#raw.good_until();
+  }
+
+  /**
    * @param {number} now
    * @param {{ keysMs: number, pollMs: number }} waited
    * @returns {number} an answer
@@ -186,6 +207,20 @@ export class Core {
   verifySignature(publicKey, message, signature) {
     this.#write(publicKey, message, signature);
     return this.#raw.verify_signature(publicKey.length, message.length, signature.length) !== 0;
+  }
+
+  /**
+   * As the tables alone say it: 1 when valid, 2 when not, 0 when there are none.
+   *
+   * @param {Uint8Array} publicKey
+   * @param {Uint8Array} message
+   * @param {Uint8Array} signature
+   * @returns {number}
+   */
+  verifySignatureByTables(publicKey, message, signature) {
+    this.#write(publicKey, message, signature);
+    const { verify_signature_by_tables: verify } = this.#raw;
+    return verify(publicKey.length, message.length, signature.length);
   }
 
   /** What the last call had to say. */

@@ -20,6 +20,11 @@ export const signatureVerifierFor = (host) => {
     /** @type {Uint8Array} */ signature,
   ) => {
     core ??= new Core(await host.instantiate());
-    return core.verifySignature(publicKey, message, signature);
+    const verdict = core.verifySignature(publicKey, message, signature);
+    const byTables = core.verifySignatureByTables(publicKey, message, signature);
+    if (byTables !== 0 && (byTables === 1) !== verdict) {
+      throw new Error(`the library says ${verdict}, and the tables contradict it`);
+    }
+    return verdict;
   };
 };

@@ -11,11 +11,12 @@
  * @import { Settings } from "./options.mjs"
  */
 
-import { checkCopy, checkToken, deepFreeze, MAX_SECONDS } from "./checks.mjs";
+import { checkCopy, checkToken, MAX_SECONDS } from "./checks.mjs";
 import * as to from "./core.mjs";
-import { refusal, unavailable, VerifyError } from "./errors.mjs";
+import { refusal, unavailable } from "./errors.mjs";
 import { get, sleep, within } from "./fetching.mjs";
 import { checkOptions } from "./options.mjs";
+import { TokenCache } from "./token_cache.mjs";
 
 /**
  * What differs between runtimes.
@@ -38,7 +39,7 @@ export function verifierFor(host) {
   return (options) => {
     const machine = new Machine(host, checkOptions(options));
     return Object.freeze({
-      verify: (/** @type {string} */ token) => machine.verify(token),
+      verify: async (/** @type {string} */ token) => machine.verify(token),
       verifySync: (/** @type {string} */ token) => machine.verifySync(token),
       ready: () => machine.ready(),
       exportJwks: () => machine.exportJwks(),
@@ -47,6 +48,16 @@ export function verifierFor(host) {
     });
   };
 }
+
+/**
+ * What came of a question.
+ *
+ * @typedef {object} Asked
+ * @property {to.Core} core who was asked
+ * @property {number} answer
+ * @property {string} words why a token is refused
+ * @property {{ keys: Promise<void> | null, poll: Promise<void> | null }} errands
+ */
 
 class Machine {
   #host;
@@ -65,6 +76,13 @@ class Machine {
    */
   #keys = null;
 
+  /** @type {TokenCache<AccessClaims>} */
+  #tokens = new TokenCache();
+
+  /** The core's standing, and when it was that. */
+  #standing = 0;
+  #stoodAt = NEVER;
+
   #ticking = false;
   #ticksLeft = 0;
 
@@ -79,13 +97,65 @@ class Machine {
   }
 
   /**
+   * Waits for nothing when everything is there, not even for a promise of its own.
+   *
    * @param {string} token
-   * @returns {Promise<AccessClaims>}
+   * @returns {AccessClaims | Promise<AccessClaims>}
    */
-  async verify(token) {
+  verify(token) {
+    return this.#verifiedBefore(token) ?? this.#verifyAnew(token);
+  }
+
+  /**
+   * @param {string} token
+   * @returns {AccessClaims | Promise<AccessClaims>}
+   */
+  #verifyAnew(token) {
     checkToken(token);
-    const words = await this.#answered((core, now, waited) => core.verify(token, now, waited));
-    return this.#accepted(words);
+    /** @type {AccessClaims | undefined} */
+    let claims;
+    const question = (/** @type {to.Core} */ core, /** @type {number} */ now, waited = NO_TIME) => {
+      const answer = core.verify(token, now, waited);
+      claims = this.#accepted(core, answer, token, now);
+      return answer;
+    };
+    const first = this.#core && this.#ask(this.#core, question);
+    const given = () => /** @type {AccessClaims} */ (claims);
+    return claims ?? this.#answered(question, first).then(given);
+  }
+
+  /**
+   * The claims of a token that was accepted earlier, if nothing has happened since that could
+   * change that.
+   *
+   * @param {string} token
+   */
+  #verifiedBefore(token) {
+    const kept = this.#tokens.get(token);
+    if (kept === undefined) return undefined;
+    const now = this.#now();
+    if (now < kept.from || now >= kept.until) return undefined;
+    if (this.#standingOfNow(now) !== kept.standing) return undefined;
+    this.#keepPolling();
+    return kept.claims;
+  }
+
+  /**
+   * The core's standing, asked for once in a millisecond unless something happens meanwhile.
+   *
+   * @param {number} now
+   */
+  #standingOfNow(now) {
+    return this.#stoodAt === now ? this.#standing : this.#askStanding(now);
+  }
+
+  /** @param {number} now */
+  #askStanding(now) {
+    const core = this.#core;
+    if (core === null) return 0;
+    this.#standing = this.#guarded(core, () => core.standing(now));
+    this.#stoodAt = now;
+    return this.#standing;
   }
 
   async ready() {
@@ -100,8 +170,14 @@ class Machine {
     checkToken(token);
     const core = this.#openNow();
     if (core === null) throw unavailable(1, { detail: STILL_LOADING });
-    const { answer, words } = this.#ask(core, (now) => core.verifyAtOnce(token, now));
-    if (to.whatToDo(answer) === to.ACCEPT) return this.#accepted(words);
+    let claims = this.#verifiedBefore(token);
+    if (claims !== undefined) return claims;
+    const { answer, words } = this.#ask(core, (core, now) => {
+      const answer = core.verifyAtOnce(token, now);
+      claims = this.#accepted(core, answer, token, now);
+      return answer;
+    });
+    if (claims !== undefined) return claims;
     throw toError(answer, words);
   }
 
@@ -140,17 +216,19 @@ class Machine {
   }
 
   /**
-   * Asks until there is an answer. The words of what was accepted.
+   * Asks until the answer is acceptance.
    *
-   * @param {(core: to.Core, now: number, waited: { keysMs: number, pollMs: number }) => number} question
+   * @param {(core: to.Core, now: number, waited: typeof NO_TIME) => number} question
+   * @param {Asked | null} first what came of asking before waiting for anything
    */
-  async #answered(question) {
-    const waited = { keysMs: 0, pollMs: 0 };
+  async #answered(question, first = null) {
+    const waited = { ...NO_TIME };
     for (let look = 0; look < MAX_LOOKS; look += 1) {
-      const core = this.#openNow() ?? (await this.#opened());
-      const { answer, words, errands } = this.#ask(core, (now) => question(core, now, waited));
+      const asked = look === 0 ? first : null;
+      const core = asked?.core ?? this.#openNow() ?? (await this.#opened());
+      const { answer, words, errands } = asked ?? this.#ask(core, question, waited);
       const what = to.whatToDo(answer);
-      if (what === to.ACCEPT) return words;
+      if (what === to.ACCEPT) return;
       if (what === to.REFUSE || what === to.UNAVAILABLE) throw toError(answer, words);
       await wait(answer, errands, waited);
       if (core !== this.#core) throw unavailable(1, { detail: STARTED_ANEW });
@@ -162,13 +240,14 @@ class Machine {
    * One question to the core, and the errands that come with the answer under way.
    *
    * @param {to.Core} core
-   * @param {(now: number) => number} question
+   * @param {(core: to.Core, now: number, waited: typeof NO_TIME) => number} question
+   * @param {typeof NO_TIME} [waited]
    */
-  #ask(core, question) {
+  #ask(core, question, waited = NO_TIME) {
     const now = this.#now();
-    const answer = this.#guarded(core, () => question(now));
-    const words = to.whatToDo(answer) <= to.REFUSE ? core.words() : "";
-    return { answer, words, errands: this.#runErrands(core) };
+    const answer = this.#guarded(core, () => question(core, now, waited));
+    const words = to.whatToDo(answer) === to.REFUSE ? core.words() : "";
+    return { core, answer, words, errands: this.#runErrands(core) };
   }
 
   /** @param {to.Core} core */
@@ -272,6 +351,7 @@ class Machine {
    * @returns {T}
    */
   #guarded(core, call) {
+    this.#stoodAt = NEVER;
     try {
       return call();
     } catch (cause) {
@@ -310,6 +390,7 @@ class Machine {
     if (revocationsUri !== null) core.useRevocations();
     if (this.#keys) core.importKeys(this.#keys.document, this.#keys.fetchedAt, this.#now());
     this.#core = core;
+    this.#tokens = new TokenCache();
     return core;
   }
 
@@ -322,18 +403,30 @@ class Machine {
   }
 
   /**
-   * @param {string} words
-   * @returns {AccessClaims}
+   * What the core has just accepted, if it has.
+   *
+   * @param {to.Core} core
+   * @param {number} answer
+   * @param {string} token
+   * @param {number} now
+   * @returns {AccessClaims | undefined}
    */
-  #accepted(words) {
-    if (this.#settings.revocationsUri !== null && this.#host.hasTimers) this.#keepPolling();
-    return deepFreeze(JSON.parse(words));
+  #accepted(core, answer, token, now) {
+    if (to.whatToDo(answer) !== to.ACCEPT) return undefined;
+    const claims = deepFreeze(JSON.parse(core.words()));
+    const standing = core.standing(now);
+    if (standing > 0) {
+      this.#tokens.keep(token, { claims, standing, from: core.goodFrom(), until: core.goodUntil() });
+    }
+    this.#keepPolling();
+    return claims;
   }
 
   /**
    * Polls on for a while, so that what was revoked a moment ago is known to the next call, too.
    */
   #keepPolling() {
+    if (this.#settings.revocationsUri === null || !this.#host.hasTimers) return;
     this.#ticksLeft = TICKS_AFTER_USE;
     if (!this.#ticking) this.#tickLater();
   }
@@ -414,7 +507,26 @@ function toError(answer, words) {
   }
 }
 
+/**
+ * What was verified stays as it was.
+ *
+ * @template T
+ * @param {T} value
+ * @returns {T}
+ */
+function deepFreeze(value) {
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) {
+    if (typeof inner === "object") deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}
+
 const NOTHING = () => {};
+const NEVER = -1;
+
+/** What somebody has waited who has just come. */
+const NO_TIME = Object.freeze({ keysMs: 0, pollMs: 0 });
 
 /** @type {VerifierState["keys"]} */
 const NO_KEYS = { state: "empty", ageSeconds: null, kids: [] };

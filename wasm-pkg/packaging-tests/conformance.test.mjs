@@ -19,6 +19,13 @@ test("every verdict in Node is the list's", (t) => {
   check("Node", JSON.parse(execFileSync(process.execPath, ["conformance_node.mjs"], options)));
 });
 
+test("every verdict in Node by the module for engines without relaxed SIMD is the list's", (t) => {
+  const folder = install(t, "conformance_node.mjs", "run_lists.mjs");
+  const options = { cwd: folder, input: JSON.stringify(lists()), maxBuffer: 1 << 26 };
+  const args = ["conformance_node.mjs", "plain"];
+  check("Node, plain", JSON.parse(execFileSync(process.execPath, args, options)));
+});
+
 test("every verdict in workerd is the list's", async (t) => {
   const folder = install(t, "conformance_worker.mjs", "run_lists.mjs");
   const call = await startWorker(t, folder, "conformance_worker.mjs");
@@ -36,6 +43,18 @@ test("every verdict in Chromium is the list's", async (t) => {
     timeout: 120_000,
   });
   check("Chromium", await page.evaluate(() => globalThis.report));
+});
+
+test("every verdict in Chromium by the module for engines without relaxed SIMD is the list's", async (t) => {
+  const folder = install(t, "conformance_page.html", "conformance_page.mjs", "run_lists.mjs");
+  mkdirSync(join(folder, "lists"));
+  for (const name of LIST_NAMES)
+    copyFileSync(listFile(name), join(folder, "lists", `${name}.json`));
+  const page = await openPage(t, await serve(t, folder), "conformance_page.html?plain");
+  await page.waitForFunction(() => globalThis.report !== undefined, undefined, {
+    timeout: 120_000,
+  });
+  check("Chromium, plain", await page.evaluate(() => globalThis.report));
 });
 
 after(() => {

@@ -175,6 +175,7 @@ test("errors of one copy are known to another", (t) => {
 test("module's path and the manifest can be resolved, and nothing that is not listed", (t) => {
   const { resolve } = createRequire(join(install(t), "program.cjs"));
   assert.match(resolve("@tollgate/verifier/verifier.wasm"), /dist\/verifier\.wasm$/);
+  assert.match(resolve("@tollgate/verifier/verifier.fast.wasm"), /dist\/verifier\.fast\.wasm$/);
   assert.match(resolve("@tollgate/verifier/package.json"), /verifier\/package\.json$/);
   for (const path of ["dist/node.cjs", "dist/browser.mjs", "js/verifier.mjs", "index.js"]) {
     assert.throws(() => resolve(`@tollgate/verifier/${path}`), {
@@ -183,9 +184,11 @@ test("module's path and the manifest can be resolved, and nothing that is not li
   }
 });
 
-test("only the entries that load by URL name one, once, as bundlers look for it", (t) => {
+test("only the entries that load by URL name each module once, as bundlers look for it", (t) => {
   const folder = install(t);
-  const url = 'new URL("./verifier.wasm",import.meta.url)';
+  const urls = ["verifier.wasm", "verifier.fast.wasm"].map(
+    (name) => `new URL("./${name}",import.meta.url)`,
+  );
   for (const [file, n] of Object.entries({
     "browser.mjs": 1,
     "node.mjs": 1,
@@ -197,10 +200,10 @@ test("only the entries that load by URL name one, once, as bundlers look for it"
     "init-browser.mjs": 0,
     "webcrypto-browser.mjs": 0,
   })) {
-    assert.equal(count(read(folder, file), url), n, file);
-    assert.equal(count(read(folder, file), "import.meta"), n, file);
+    for (const url of urls) assert.equal(count(read(folder, file), url), n, file);
+    assert.equal(count(read(folder, file), "import.meta"), n * urls.length, file);
   }
-  assert.equal(count(read(folder, "workerd.mjs"), 'from"./verifier.wasm"'), 1);
+  assert.equal(count(read(folder, "workerd.mjs"), 'from"./verifier.fast.wasm"'), 1);
   assert.equal(count(read(folder, "edge-light.mjs"), 'from"./verifier.wasm?module"'), 1);
 });
 

@@ -1,12 +1,13 @@
 /**
- * From the Rust crate to `verifier.wasm`: cargo, wasm-bindgen, wasm-opt.
+ * From the Rust crate to `verifier.wasm` and `verifier.fast.wasm`: cargo, wasm-bindgen, wasm-opt.
+ * They differ in how they compute signatures: the fast one needs an engine with relaxed SIMD.
  *
  * Of wasm-bindgen's work only the module is used. Its JavaScript belongs to one instance for
  * each program and to one format; ours (`js/core.mjs`) does not, and is smaller.
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,28 +16,33 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /**
  * @param {string} to where to leave the module
+ * @param {Variant} variant
  */
-export function buildWasm(to) {
+export function buildWasm(to, variant) {
   const scratch = mkdtempSync(join(tmpdir(), "verifier-wasm-"));
   try {
-    const bound = bind(compile(), scratch);
-    optimize(withoutGlue(bound, scratch), to);
+    const bound = bind(compile(variant), scratch);
+    optimize(withoutGlue(bound, scratch, variant), to, variant);
     checkInterface(to);
   } finally {
     rmSync(scratch, { recursive: true });
   }
 }
 
-function compile() {
-  console.log("verifier.wasm: compiling (about a minute the first time)");
+/** @param {Variant} variant */
+function compile({ name, cargoFeatures, rustFlags, settings: ownSettings }) {
+  console.log(`${name}: compiling (about a minute the first time)`);
   // With the `rlib` of the native tests beside it there would be no link-time optimization.
-  const what = "--package wasm-pkg --lib --crate-type cdylib --features freestanding";
+  const what = "--package wasm-pkg --lib --crate-type cdylib";
+  const features = ["freestanding", ...cargoFeatures].join(",");
   const how = `--profile ${PROFILE} --target ${TARGET}`;
-  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => [
+  const rustflags = [...RUST_FLAGS, ...rustFlags];
+  const all = { ...SETTINGS, ...ownSettings, [`target.${TARGET}.rustflags`]: rustflags };
+  const settings = Object.entries(all).flatMap(([name, value]) => [
     "--config",
     `${name}=${JSON.stringify(value)}`,
   ]);
-  run("cargo", ["rustc", ...`${what} ${how}`.split(" "), ...settings]);
+  run("cargo", ["rustc", ...`${what} ${how}`.split(" "), "--features", features, ...settings]);
   return resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", TARGET, PROFILE, "wasm_pkg.wasm");
 }
 
@@ -48,8 +54,8 @@ function bind(compiled, scratch) {
 }
 
 /** Keeps what `js/core.mjs` calls, and what that needs. */
-function withoutGlue(bound, scratch) {
-  const names = ["memory", ...calledFunctions()];
+function withoutGlue(bound, scratch, { features, exports }) {
+  const names = ["memory", ...calledFunctions(), ...exports];
   const graph = [
     { name: "core.mjs", root: true, reaches: names },
     ...names.map((name) => ({ name, export: name })),
@@ -59,14 +65,16 @@ function withoutGlue(bound, scratch) {
   writeFileSync(graphFile, JSON.stringify(graph));
   run(
     process.execPath,
-    [binaryen("wasm-metadce"), ...FEATURES, bound, "--graph-file", graphFile, "-o", kept],
+    [binaryen("wasm-metadce"), ...FEATURES, ...features, bound, "--graph-file", graphFile, "-o", kept],
     "ignore",
   );
   return kept;
 }
 
-function optimize(from, to) {
-  run(process.execPath, [binaryen("wasm-opt"), ...FEATURES, "-O3", from, "-o", to]);
+function optimize(from, to, { features, goal }) {
+  if (goal === null) return copyFileSync(from, to);
+  const flags = [...FEATURES, ...features, goal];
+  run(process.execPath, [binaryen("wasm-opt"), ...flags, from, "-o", to]);
 }
 
 /** The exports that the Rust source declares. */
@@ -121,7 +129,63 @@ const SETTINGS = {
   [`profile.${PROFILE}.package.curve25519-dalek.opt-level`]: 3,
   [`profile.${PROFILE}.lto`]: "fat",
   [`profile.${PROFILE}.panic`]: "abort",
-  [`target.${TARGET}.rustflags`]: ['--cfg=sha2_backend_soft="compact"'],
+};
+
+const RUST_FLAGS = ['--cfg=sha2_backend_soft="compact"'];
+
+/**
+ * @typedef {object} Variant
+ * @property {string} name
+ * @property {string[]} cargoFeatures
+ * @property {string[]} exports what it exports besides
+ * @property {string[]} rustFlags
+ * @property {Record<string, unknown>} settings
+ * @property {string[]} features what the tools of binaryen have to understand besides
+ * @property {string | null} goal what `wasm-opt` aims at; nothing when it is not to touch the code
+ */
+
+/** @type {Variant} */
+export const PLAIN = {
+  name: "verifier.wasm",
+  cargoFeatures: [],
+  exports: [],
+  rustFlags: [],
+  settings: {},
+  features: [],
+  goal: "-O3",
+};
+
+/**
+ * Here the tables do the work and the library only confirms. What is inlined by default makes the
+ * module a sixth larger and no faster; what `wasm-opt` does to the arithmetic makes it a tenth
+ * slower.
+ *
+ * @type {Variant}
+ */
+export const FAST = {
+  name: "verifier.fast.wasm",
+  cargoFeatures: [],
+  exports: [],
+  rustFlags: ["-Ctarget-feature=+simd128,+relaxed-simd", "-Cllvm-args=-inline-threshold=20"],
+  settings: {
+    [`profile.${PROFILE}.package.shared-claims.opt-level`]: 2,
+    [`profile.${PROFILE}.package.curve25519-dalek.opt-level`]: "s",
+  },
+  features: ["--enable-simd", "--enable-relaxed-simd"],
+  goal: null,
+};
+
+/**
+ * The same, but that its arithmetic can be made to slip: what compares verdicts has to notice.
+ * Not part of the package.
+ *
+ * @type {Variant}
+ */
+export const PLANTED = {
+  ...FAST,
+  name: "verifier.planted.wasm",
+  cargoFeatures: ["planted-faults"],
+  exports: ["plant"],
 };
 
 /** What rustc uses by default for this target, all of it in every runtime we support. */
@@ -133,3 +197,9 @@ const FEATURES = [
   "--enable-reference-types",
   "--enable-sign-ext",
 ];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const variant = [PLAIN, FAST, PLANTED].find(({ name }) => name === process.argv[2]);
+  if (!variant) throw new Error("usage: node wasm.mjs NAME FILE");
+  buildWasm(process.argv[3], variant);
+}

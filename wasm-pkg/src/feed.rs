@@ -75,6 +75,11 @@ impl Feed {
         }
     }
 
+    /// The revocations held, when they are recent and no poll is due.
+    pub(crate) fn current(&self, now: UnixMillis) -> Option<&Revocations> {
+        self.cache.current(now, RECENCY)
+    }
+
     /// Wants a poll if one is due, whether or not anybody asks.
     pub(crate) fn poll_if_due(&mut self, now: UnixMillis) {
         self.ask(now, u32::MAX);

@@ -5,11 +5,12 @@
 //! 3. Revocations are asked about only for tokens that are otherwise good.
 
 use alloc::string::String;
+use core::ops::Range;
 
 use shared_claims::limits::MAX_TOKEN_BYTES;
 use shared_claims::{
-    AccessClaims, KeySetError, Part, Policy, UnixMillis, UnverifiedToken, Verified, Verifier,
-    VerifyError,
+    AccessClaims, KeySetError, Part, Policy, UnixMillis, UnixTime, UnverifiedToken, Verified,
+    Verifier, VerifyError,
 };
 
 use crate::feed::Feed;
@@ -23,6 +24,19 @@ pub(crate) struct Instance {
     pub(crate) keys: Keys,
     /// The revocations, if they are asked about.
     pub(crate) feed: Option<Feed>,
+    /// The times between which the token accepted last is good.
+    pub(crate) good: Range<UnixTime>,
+    /// What verdicts rest on, as it was last seen, and a number for each time it was another.
+    basis: Basis,
+    standing: u32,
+}
+
+/// What verdicts rest on besides the time: keys, revocations, and that the arithmetic is sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Basis {
+    keys: u32,
+    revocations: Option<(u64, u64)>,
+    alarms: u32,
 }
 
 /// What to do about a token.
@@ -77,6 +91,9 @@ impl Instance {
             verifier: Verifier::new(policy),
             keys: Keys::fetched(),
             feed: None,
+            good: UnixTime::from_secs(0)..UnixTime::from_secs(0),
+            basis: Basis::default(),
+            standing: 1,
         }
     }
 
@@ -112,7 +129,34 @@ impl Instance {
                 return Answer::Refuse(error);
             }
         }
+        self.good = self.verifier.lifetime_of(&token);
         Answer::Accept(token.payload().into())
+    }
+
+    /// 0 when tokens have to be judged in full, because something is missing or has to be
+    /// fetched. Else a number that changes when what was accepted might be judged differently
+    /// now, but for its times.
+    pub(crate) fn standing(&mut self, now: UnixMillis) -> u32 {
+        let revocations = match &self.feed {
+            None => None,
+            Some(feed) => match feed.current(now) {
+                Some(held) => Some((held.epoch(), held.seq())),
+                None => return 0,
+            },
+        };
+        if !self.keys.are_fresh(now) {
+            return 0;
+        }
+        let basis = Basis {
+            keys: self.keys.generation(),
+            revocations,
+            alarms: self.verifier.kernel().n_alarms,
+        };
+        if basis != self.basis {
+            self.basis = basis;
+            self.standing = self.standing.wrapping_add(1).max(1);
+        }
+        self.standing
     }
 
     /// What to do until all is there that [`verify`](Self::verify) needs; then `Accept`.

@@ -14,6 +14,8 @@ use crate::instance::Answer;
 pub(crate) struct Keys {
     source: Source,
     wanted: Option<Ticket>,
+    /// How often keys were taken in.
+    generation: u32,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,7 @@ impl Keys {
         Self {
             source: Source::Cache(KeyCache::new(KeyCacheTtl::default())),
             wanted: None,
+            generation: 0,
         }
     }
 
@@ -36,6 +39,7 @@ impl Keys {
         Ok(Self {
             source: Source::Given(KeySet::from_json(document)?),
             wanted: None,
+            generation: 0,
         })
     }
 
@@ -87,6 +91,7 @@ impl Keys {
         match &mut self.source {
             Source::Given(_) => false,
             Source::Cache(cache) => {
+                self.generation = self.generation.wrapping_add(1);
                 !matches!(cache.report(now, ticket, report), Outcome::Rejected(_))
             }
         }
@@ -101,6 +106,7 @@ impl Keys {
     ) -> Result<(), KeySetError> {
         KeySet::from_json(document)?;
         if let Source::Cache(cache) = &mut self.source {
+            self.generation = self.generation.wrapping_add(1);
             cache.import(now, document, fetched_at);
         }
         Ok(())
@@ -119,6 +125,19 @@ impl Keys {
         match &self.source {
             Source::Given(keys) => Some(keys),
             Source::Cache(cache) => cache.usable(now),
+        }
+    }
+
+    /// A number that changes when the keys might have changed.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Whether the keys may be used and nothing has to be done about them.
+    pub(crate) fn are_fresh(&self, now: UnixMillis) -> bool {
+        match &self.source {
+            Source::Given(_) => true,
+            Source::Cache(cache) => cache.state(now) == CacheState::Fresh,
         }
     }
 

@@ -17,6 +17,8 @@ mod feed;
 mod freestanding;
 mod instance;
 mod keys;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod state;
 
 use alloc::borrow::ToOwned;
@@ -24,7 +26,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use atomic_refcell::AtomicRefCell;
-use shared_claims::{Leeway, Policy, Report, Ticket, UnixMillis};
+use shared_claims::{Leeway, Policy, Report, SignatureTables, Ticket, UnixMillis};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use feed::{Answered, Feed, Outcome};
@@ -36,6 +38,7 @@ struct Module {
     input: Vec<u8>,
     output: String,
     instance: Option<Instance>,
+    tables: Option<([u8; 32], SignatureTables)>,
 }
 
 /// There is one thread. After a panic this stays borrowed, so that every further call traps, too.
@@ -43,6 +46,7 @@ static MODULE: AtomicRefCell<Module> = AtomicRefCell::new(Module {
     input: Vec::new(),
     output: String::new(),
     instance: None,
+    tables: None,
 });
 
 /// Makes room for so many bytes and says where. The place is good until the next call.
@@ -129,6 +133,25 @@ pub fn verify_at_once(len: usize, now: f64) -> u32 {
         let to_say = instance.verify(bytes(input, len), millis(now), Patience::None);
         answer(to_say, output)
     })
+}
+
+/// 0 when tokens have to be judged in full, else a number that changes when what was accepted
+/// might be judged differently now, but for its times.
+#[wasm_bindgen]
+pub fn standing(now: f64) -> u32 {
+    with_instance(|instance, _, _| instance.standing(millis(now)))
+}
+
+/// From when on the token accepted last is good.
+#[wasm_bindgen]
+pub fn good_from() -> f64 {
+    with_instance(|instance, _, _| number(instance.good.start.into()))
+}
+
+/// Until when.
+#[wasm_bindgen]
+pub fn good_until() -> f64 {
+    with_instance(|instance, _, _| number(instance.good.end.into()))
 }
 
 /// What to do until all is there that [`verify`] needs. Packed as [`answer`] says.
@@ -254,6 +277,27 @@ pub fn verify_signature(key_len: usize, message_len: usize, signature_len: usize
         let (message, rest) = rest.split_at_checked(message_len)?;
         let signature = rest.get(..signature_len)?;
         Some(shared_claims::verify_signature(key, message, signature))
+    })
+    .unwrap_or_default()
+}
+
+/// [`verify_signature`] as the tables say it, unconfirmed: 1 when the three belong together, 2 when
+/// not, and 0 when there are no tables or they contradict themselves. The tables of the last key
+/// are kept.
+#[wasm_bindgen]
+pub fn verify_signature_by_tables(key_len: usize, message_len: usize, signature_len: usize) -> u32 {
+    with_module(|module| {
+        let (key, rest) = module.input.split_at_checked(key_len)?;
+        let (message, rest) = rest.split_at_checked(message_len)?;
+        let signature = rest.get(..signature_len)?;
+        let key = key.try_into().ok()?;
+        if !matches!(&module.tables, Some((of, _)) if of == key) {
+            module.tables = SignatureTables::new(key).map(|tables| (*key, tables));
+        }
+        let (_, tables) = module.tables.as_ref()?;
+        tables
+            .verify(message, signature)
+            .map(|verdict| if verdict { 1 } else { 2 })
     })
     .unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::process;
 use crate::setup::{self, Tool, Toolbox};
 use crate::ui;
-use crate::wasm::{self, Module};
+use crate::wasm::{self, Engine, Module};
 use crate::workspace::Workspace;
 
 /// Builds the tool that checks `edge.toml` and the module that `entry.mjs` loads.
@@ -77,9 +77,11 @@ const CHECKER: Module = Module {
     name: "tool",
     bindings: &["--no-typescript"],
     goal: "-Oz",
+    engine: Engine::Any,
 };
 /// Carries no TOML; can be replaced by a fresh instance after a trap. Its types are what
-/// `entry.mjs` is checked against.
+/// `entry.mjs` is checked against. More optimization than this makes the arithmetic of signatures
+/// slower.
 const WORKER: Module = Module {
     package: "edge-verifier",
     feature: "worker",
@@ -90,6 +92,7 @@ const WORKER: Module = Module {
         "--omit-default-module-path",
         "--experimental-reset-state-function",
     ],
-    goal: "-O3",
+    goal: "-O1",
+    engine: Engine::RelaxedSimd,
 };
 const FOLDER: &str = "edge-verifier/build";

@@ -9,12 +9,15 @@ mod demo;
 mod dev;
 mod edge;
 mod embedded_server;
+mod fuzz;
 mod http;
 mod issuer;
 mod openapi;
 mod process;
+mod prove;
 mod setup;
 mod sqlx;
+mod stripe_stand_in;
 mod test;
 mod tidy;
 mod tour;
@@ -52,12 +55,18 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         }
         ["test"] => test::run(&workspace)?,
         ["bench", names @ ..] => bench::run(&workspace, names)?,
+        ["prove"] => prove::run(&workspace, None)?,
+        ["prove", "--only", name] => prove::run(&workspace, Some(name))?,
+        ["prove", "--scale"] => prove::run(&workspace, Some("scale"))?,
+        ["fuzz", "--minutes", minutes] => fuzz::run(&workspace, minutes)?,
+        ["fuzz", "--quick"] => fuzz::quick(&workspace)?,
         ["tidy"] => tidy::run(&workspace)?,
         ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
         ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
         ["sqlx", "--check"] => sqlx::run(&workspace, sqlx::Mode::Check)?,
         ["openapi"] => openapi::run(&workspace, openapi::Mode::Write)?,
         ["openapi", "--check"] => openapi::run(&workspace, openapi::Mode::Check)?,
+        ["stripe-stand-in", address, webhook] => stripe_stand_in::run(address, webhook)?,
         ["wasm", "pack"] => wasm::pack(&workspace, &setup::ensure(&workspace, edge::TOOLS)?)?,
         ["edge", rest @ ..] => edge::run(&workspace, rest)?,
         _ => bail!("no such command: {}\n\n{HELP}", args.join(" ")),
@@ -90,15 +99,21 @@ cargo xtask COMMAND
 
   setup                 install what is missing: wasm target, wasm-bindgen, Node, npm packages,
                         PostgreSQL, Chromium, Redis, Better Auth
-  dev                   build and start everything: issuer, edge, a backend; Ctrl-C stops it
+  dev                   build and start everything: issuer, edge, a backend, a stand-in for
+                        Stripe; Ctrl-C stops it
   dev --tour            the same, then walk the main job from registration to refusal, and stop
   test                  every test of every part, with a table of how many ran
   bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
+  prove [--only NAME]   the long proofs of the ledger; prints what each has found
+  fuzz --minutes N      long searches, natively and in V8; fails on a finding
+  fuzz --quick          what `test` runs of it: V8, and that planted faults are found
   tidy                  the rules of style that a program can check
   tidy --land-migrations
                         list new migrations as landed: from then on they may not change
   sqlx [--check]        bring .sqlx up to date with queries and migrations, or compare it
   openapi [--check]     bring openapi.json up to date with the issuer, or compare it
+  stripe-stand-in ADDRESS WEBHOOK
+                        the stand-in for Stripe alone, such as 127.0.0.1:12111 and the webhook's URL
   wasm pack             build and pack the npm package
   edge build            build the edge worker
   edge check            check edge.toml and print the effective routes

@@ -1,7 +1,9 @@
 //! Runs other programs: quietly with a clock, or with their output shown as it comes.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -27,6 +29,21 @@ pub fn capture(command: &mut Command) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The same with a file to read from.
+pub fn capture_from(command: &mut Command, input: &Path) -> Result<String> {
+    let file = File::open(input).with_context(|| input.display().to_string())?;
+    let output = command
+        .stdin(file)
+        .output()
+        .with_context(|| format!("starting {}", shown(command)))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    bail!("{} failed\n{said}{}", shown(command), errors.trim())
 }
 
 /// Whether a short command succeeds. A program that is not installed does not.

@@ -64,7 +64,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
 
 /// Builds the program that runs a command with a scratch database; as part of the workspace, so
 /// that it shares every compiled dependency with the tests.
-fn build_runner(workspace: &Workspace) -> Result<PathBuf> {
+pub fn build_runner(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = cargo();
     command
         .args(["build", "--workspace", "--features", "xtask/database"])

@@ -27,6 +27,34 @@ pub struct Module {
     pub bindings: &'static [&'static str],
     /// What `wasm-opt` aims at: `-O3` for speed, `-Oz` for size.
     pub goal: &'static str,
+    /// The engines it is for.
+    pub engine: Engine,
+}
+
+/// What an engine has to understand.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub enum Engine {
+    /// What rustc uses by default for this target since 1.87.
+    Any,
+    /// Relaxed SIMD besides, for the arithmetic of signatures: workerd, Node 22, browsers.
+    RelaxedSimd,
+}
+
+impl Engine {
+    fn rust_flags(self) -> &'static str {
+        match self {
+            Self::Any => "[]",
+            Self::RelaxedSimd => r#"["-Ctarget-feature=+simd128,+relaxed-simd"]"#,
+        }
+    }
+
+    /// The same for the tools of binaryen.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Any => &[],
+            Self::RelaxedSimd => &["--enable-simd", "--enable-relaxed-simd"],
+        }
+    }
 }
 
 /// Builds `<folder>/<name>.js` and `<folder>/<name>_bg.wasm`.
@@ -47,7 +75,7 @@ pub fn build(workspace: &Workspace, toolbox: &Toolbox, module: &Module) -> Resul
         .arg(&folder)
         .args(module.bindings);
     process::capture(&mut bind)?;
-    optimize(workspace, toolbox, &what, module.goal, &wasm)?;
+    optimize(workspace, toolbox, module, &what, &wasm)?;
     fs::write(&stamp, origin).with_context(|| format!("writing {}", stamp.display()))
 }
 
@@ -55,7 +83,7 @@ pub fn build(workspace: &Workspace, toolbox: &Toolbox, module: &Module) -> Resul
 fn origin(workspace: &Workspace, module: &Module, compiled: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     let bytes = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
-    (bytes, module.bindings, module.goal, FEATURES).hash(&mut hasher);
+    (bytes, module.bindings, module.goal, module.engine, FEATURES).hash(&mut hasher);
     workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
     workspace.read("package-lock.json")?.hash(&mut hasher);
     Ok(format!("{:016x}\n", hasher.finish()))
@@ -84,7 +112,16 @@ fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf
             "--target",
             TARGET,
         ])
-        .args(["--no-default-features", "--features", module.feature])
+        .args([
+            "--no-default-features",
+            "--features",
+            module.feature,
+            "--config",
+        ])
+        .arg(format!(
+            "target.{TARGET}.rustflags={}",
+            module.engine.rust_flags()
+        ))
         .current_dir(&workspace.root);
     process::run_quietly(what, "compiled to WebAssembly", &mut command)?;
     let file = format!("{}.wasm", module.package.replace('-', "_"));
@@ -98,16 +135,17 @@ fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf
 fn optimize(
     workspace: &Workspace,
     toolbox: &Toolbox,
+    module: &Module,
     what: &str,
-    goal: &str,
     wasm: &Path,
 ) -> Result<()> {
     let before = size_kb(wasm)?;
     let mut command = toolbox.command("node");
     command
         .arg("node_modules/binaryen/bin/wasm-opt")
-        .arg(goal)
+        .arg(module.goal)
         .args(FEATURES)
+        .args(module.engine.features())
         .arg(wasm)
         .arg("-o")
         .arg(wasm)

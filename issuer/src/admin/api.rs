@@ -368,7 +368,10 @@ impl UserRole {
 }
 
 /// What cannot be an id names nobody.
-fn user_id(text: &str) -> Result<&str, Problem> {
+///
+/// # Errors
+/// `not_found`.
+pub fn user_id(text: &str) -> Result<&str, Problem> {
     let fits =
         (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then_some(text)

@@ -17,5 +17,5 @@ mod model;
 pub mod operator;
 mod store;
 
-pub use api::AdminApi;
+pub use api::{AdminApi, user_id};
 pub use model::{Act, Refused, UserFilter, UserListing};

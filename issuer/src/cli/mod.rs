@@ -3,15 +3,18 @@
 mod app;
 mod audit;
 mod calibrate;
+mod credits;
 mod import;
 mod keys;
 mod migrate;
 mod openapi;
+mod package;
 mod serve;
 mod service_token;
 mod start;
 mod table;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -57,6 +60,21 @@ enum Command {
     ServiceToken {
         #[command(subcommand)]
         command: service_token::ServiceTokenCommand,
+    },
+    /// Prove the ledger, and put accounts right
+    Credits {
+        #[command(subcommand)]
+        command: credits::CreditsCommand,
+    },
+    /// Look after what can be bought
+    Package {
+        #[command(subcommand)]
+        command: package::PackageCommand,
+    },
+    /// Look at what Stripe reported, and apply it again
+    Webhook {
+        #[command(subcommand)]
+        command: webhook::WebhookCommand,
     },
     /// Prove the audit trail
     Audit {
@@ -110,6 +128,9 @@ pub fn run() -> ExitCode {
             Command::ServiceToken { command } => {
                 service_token::run(read(Mode::Development)?, command).await
             }
+            Command::Credits { command } => credits::run(read(Mode::Development)?, command).await,
+            Command::Package { command } => package::run(read(Mode::Development)?, command).await,
+            Command::Webhook { command } => webhook::run(read(Mode::Development)?, command).await,
             Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);

@@ -2,9 +2,10 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::start::{Database, configured_database, start_app, start_embedded};
-use crate::config::Config;
-use crate::{http, jobs};
+use super::start::{Database, configured_database, operator_connection, start_app, start_embedded};
+use crate::app::App;
+use crate::config::{Config, Mode};
+use crate::{http, jobs, purchases};
 
 /// Runs the issuer until it is told to stop.
 pub async fn serve(config: Config) -> Result<(), String> {
@@ -29,10 +30,10 @@ async fn run(
     listen: std::net::SocketAddr,
 ) -> Result<(), String> {
     let base_url = config.http.base_url.clone();
-    for variable in &config.without_effect {
-        tracing::warn!(variable, "is set and has no effect in this version");
-    }
     let app = start_app(config, database).await?;
+    if app.config.mode == Mode::Development {
+        offer_packages(&app, database).await;
+    }
     jobs::load(&app).await?;
     let jobs = jobs::start(&app);
     tracing::info!(%listen, base_url, "the issuer is ready");
@@ -40,6 +41,18 @@ async fn run(
     drop(jobs);
     app.db.close().await;
     served.map_err(|error| format!("cannot serve on {listen}: {error}"))
+}
+
+/// Something to buy in development. Nobody is stopped from starting without it.
+async fn offer_packages(app: &App, database: &Database) {
+    let offered = async {
+        let mut connection = operator_connection(database).await?;
+        let offered = purchases::operator::offer_examples(app, &mut connection).await;
+        offered.map_err(|error| error.to_string())
+    };
+    if let Err(error) = offered.await {
+        tracing::warn!(error, "there are no example packages");
+    }
 }
 
 async fn told_to_stop() {

@@ -260,7 +260,7 @@ async fn act(connection: &mut PgConnection, user: &str, act: Act) -> Result<(), 
 }
 
 /// The one user of this id or address; the live one when an address was used before.
-async fn find(connection: &mut PgConnection, text: &str) -> Result<UserListing, String> {
+pub(super) async fn find(connection: &mut PgConnection, text: &str) -> Result<UserListing, String> {
     let filter = UserFilter {
         query: Some(text.to_owned()),
         ..UserFilter::default()
@@ -283,7 +283,7 @@ fn read_password() -> Result<String, String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn read_instant(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn read_instant(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| "an instant must look like 2030-01-31T12:00:00Z".into())
 }

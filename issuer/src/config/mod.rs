@@ -7,12 +7,12 @@ mod audit;
 mod credits;
 mod database;
 mod http;
-mod later;
 mod limits;
 mod mail;
 mod passkeys;
 mod redis;
 mod source;
+mod stripe;
 mod tokens;
 
 use std::fmt;
@@ -27,6 +27,7 @@ pub use limits::{LimitsConfig, Registration};
 pub use mail::{MailConfig, Protection, SmtpConfig};
 pub use passkeys::PasskeyConfig;
 pub use source::{Source, VariableProblem};
+pub use stripe::StripeConfig;
 pub use tokens::TokenConfig;
 
 use crate::secret::MasterKey;
@@ -60,8 +61,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Where issuers share their rate limits; none: each for itself.
     pub redis: Option<RedisConfig>,
-    /// Variables that are set and have no effect in this version.
-    pub without_effect: Vec<&'static str>,
+    /// Where money comes from; none: nobody can buy.
+    pub stripe: Option<StripeConfig>,
 }
 
 /// How the program was started. Development is entered by `--dev` only, never by a variable.
@@ -97,7 +98,7 @@ impl Config {
             limits: LimitsConfig::read(source),
             mail: MailConfig::read(source, mode),
             redis: RedisConfig::read(source),
-            without_effect: later::read(source),
+            stripe: StripeConfig::read(source),
         };
         source.finish().map(|()| config)
     }
@@ -195,9 +196,12 @@ mod tests {
                 ("MAIL_FROM", "nobody"),
                 ("REDIS_URL", "http://localhost"),
                 ("REDIS_PORT", "0"),
+                ("STRIPE_SECRET_KEY", "pk_test_1"),
+                ("STRIPE_WEBHOOK_SECRET", "secret"),
+                ("STRIPE_API_BASE", "http://stripe.example.com"),
             ],
         );
-        assert_eq!(found.len(), 17, "{found:?}");
+        assert_eq!(found.len(), 20, "{found:?}");
     }
 
     #[test]
@@ -271,6 +275,8 @@ mod tests {
                 ("SMTP_URL", "smtps://u:hunter2@mail.example.com"),
                 ("MAIL_FROM", "no-reply@example.com"),
                 ("REDIS_URL", "redis://:hunter2@localhost/0"),
+                ("STRIPE_SECRET_KEY", "sk_live_hunter2"),
+                ("STRIPE_WEBHOOK_SECRET", "whsec_hunter2"),
             ],
         )
         .expect("valid");
@@ -306,5 +312,25 @@ mod tests {
             bad(Mode::Development, &[("REDIS_URL", "localhost:6379")]),
             ["REDIS_URL"]
         );
+    }
+
+    #[test]
+    fn stripe_needs_both_secrets_and_knows_real_money() {
+        let key = ("STRIPE_SECRET_KEY", "sk_live_1");
+        let secret = ("STRIPE_WEBHOOK_SECRET", "whsec_1");
+        let stripe = |more: &[(&str, &str)]| read(Mode::Development, more).map(|c| c.stripe);
+        assert!(stripe(&[]).expect("valid").is_none());
+        let live = stripe(&[key, secret]).expect("valid").expect("set up");
+        assert!(live.is_live());
+        assert_eq!(live.api_base, "https://api.stripe.com");
+        let test = ("STRIPE_SECRET_KEY", "rk_test_1");
+        let local = ("STRIPE_API_BASE", "http://127.0.0.1:12111/");
+        let test = stripe(&[test, secret, local])
+            .expect("valid")
+            .expect("set up");
+        assert!(!test.is_live());
+        assert_eq!(test.api_base, "http://127.0.0.1:12111");
+        assert_eq!(bad(Mode::Development, &[key]), ["STRIPE_WEBHOOK_SECRET"]);
+        assert_eq!(bad(Mode::Development, &[secret]), ["STRIPE_SECRET_KEY"]);
     }
 }

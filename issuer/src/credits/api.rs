@@ -1,4 +1,4 @@
-//! `/api/v1/credits`: balance, use, history, packages, purchases, holds.
+//! `/api/v1/credits`: balance, use, history, packages, purchases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::list_transactions::{self, Start};
+use super::list_transactions::{self, Filter, Start};
 use super::metadata::Metadata;
 use super::model::{AppId, Balance, Credits, EntryKind, Package, Purchase, Transaction};
 use super::use_credits::{self, Charge, UseCreditsError};
@@ -111,7 +111,7 @@ impl From<Transaction> for TransactionView {
     }
 }
 
-#[derive(Debug, Enum)]
+#[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename = "TransactionType", rename_all = "camelCase")]
 enum KindView {
     Purchase,
@@ -135,6 +135,21 @@ impl From<EntryKind> for KindView {
             EntryKind::Daily => Self::Daily,
             EntryKind::Expiry => Self::Expiry,
             EntryKind::Adjustment => Self::Adjustment,
+        }
+    }
+}
+
+impl From<KindView> for EntryKind {
+    fn from(kind: KindView) -> Self {
+        match kind {
+            KindView::Purchase => Self::Purchase,
+            KindView::Usage => Self::Usage,
+            KindView::Refund => Self::Refund,
+            KindView::Gift => Self::Gift,
+            KindView::Bonus => Self::Bonus,
+            KindView::Daily => Self::Daily,
+            KindView::Expiry => Self::Expiry,
+            KindView::Adjustment => Self::Adjustment,
         }
     }
 }
@@ -183,8 +198,14 @@ struct PurchaseView {
     price_cents: i64,
     /// ISO 4217.
     currency: String,
-    /// `pending`, `paid`, `failed` or `refunded`.
+    /// `pending`, `expired`, `failed`, `paid` or `refunded`.
     status: String,
+    /// What was refunded of the price.
+    refunded_cents: i64,
+    /// Credits that were taken back, or are owed.
+    credits_taken_back: i64,
+    /// Whether the payment is or was disputed: `open`, `won` or `lost`.
+    dispute: Option<String>,
     created_at: OffsetDateTime,
     paid_at: Option<OffsetDateTime>,
 }
@@ -198,6 +219,9 @@ impl From<Purchase> for PurchaseView {
             price_cents: purchase.price_cents,
             currency: purchase.currency,
             status: purchase.status,
+            refunded_cents: purchase.refunded_cents,
+            credits_taken_back: purchase.credits_taken_back,
+            dispute: purchase.dispute,
             created_at: purchase.created_at,
             paid_at: purchase.paid_at,
         }
@@ -259,7 +283,7 @@ impl CreditsApi {
         let key = key.or_field(body.0.idempotency_key.clone())?;
         let charge = body.0.check()?;
         let user_id = &caller.user_id;
-        let charged = use_credits::use_credits(&self.app, user_id, &charge, key.as_deref()).await?;
+        let charged = use_credits::use_credits(&self.app, user_id, charge, key).await?;
         let answer = UseAnswer {
             transaction: charged.transaction.into(),
             balance: charged.balance.get(),
@@ -276,6 +300,10 @@ impl CreditsApi {
         method = "get",
         operation_id = "listTransactions"
     )]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each parameter of the request is one"
+    )]
     async fn list_transactions(
         &self,
         caller: Caller,
@@ -288,12 +316,29 @@ impl CreditsApi {
         /// Where the page begins, from the `Link` header of the page before; `offset` is ignored then.
         #[oai(validator(minimum(value = "1")))]
         cursor: Query<Option<i64>>,
+        /// Only of this type.
+        #[oai(name = "type")]
+        kind: Query<Option<KindView>>,
+        /// Only of this app; visible ASCII characters.
+        #[oai(name = "appId", validator(min_length = 1, max_length = 64))]
+        app_id: Query<Option<String>>,
+        /// Only from this instant on.
+        from: Query<Option<OffsetDateTime>>,
+        /// Only before this instant.
+        to: Query<Option<OffsetDateTime>>,
     ) -> Result<Listed, Refusal<SignedIn>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE);
         let start = page_start(offset.0, cursor.0);
+        let filter = Filter {
+            kind: kind.0.map(EntryKind::from),
+            app_id: known_app(app_id.0.as_deref())?,
+            from: from.0,
+            to: to.0,
+        };
         let user_id = &caller.user_id;
-        let page = list_transactions::list_transactions(&self.app, user_id, limit, start).await?;
-        let link = page.next.map(|seq| next_page(limit, seq));
+        let page = list_transactions::list_transactions(&self.app, user_id, limit, start, &filter);
+        let page = page.await?;
+        let link = page.next.map(|seq| next_page(limit, seq, &filter));
         let transactions = page
             .transactions
             .into_iter()
@@ -403,8 +448,18 @@ fn page_start(offset: Option<u32>, cursor: Option<i64>) -> Start {
 }
 
 /// RFC 8288, with a target relative to this request's.
-fn next_page(limit: u16, seq: i64) -> String {
-    format!("</api/v1/credits/transactions?limit={limit}&cursor={seq}>; rel=\"next\"")
+fn next_page(limit: u16, seq: i64, filter: &Filter) -> String {
+    let query = filter.query(limit, seq);
+    format!("</api/v1/credits/transactions?{query}>; rel=\"next\"")
+}
+
+fn known_app(text: Option<&str>) -> Result<Option<AppId>, Problem> {
+    let refuse = || {
+        let message = "must be 1 to 64 visible ASCII characters";
+        Problem::validation(vec![FieldError::new("appId", message)])
+    };
+    text.map(|text| AppId::parse(text).ok_or_else(refuse))
+        .transpose()
 }
 
 /// Refusals of an operation on a thing of the caller's own.
@@ -425,6 +480,7 @@ impl From<UseCreditsError> for Problem {
     fn from(error: UseCreditsError) -> Self {
         match error {
             UseCreditsError::Insufficient { balance, replayed } => insufficient(balance, replayed),
+            UseCreditsError::LimitReached(reached) => reached.into(),
             UseCreditsError::KeyReused => Self::new(ProblemCode::IdempotencyKeyReused),
             UseCreditsError::Frozen => Self::new(ProblemCode::AccountFrozen),
             UseCreditsError::TooManyDeclines { retry_after_secs } => {

@@ -1,6 +1,10 @@
 //! The history of an account.
 
-use super::model::Transaction;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use url::form_urlencoded;
+
+use super::model::{AppId, EntryKind, Transaction};
 use super::store;
 use crate::app::App;
 use crate::db::DbError;
@@ -12,6 +16,40 @@ pub enum Start {
     Offset(u32),
     /// After the entry of this number, whatever arrives meanwhile.
     After(i64),
+}
+
+/// Which entries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only of this kind.
+    pub kind: Option<EntryKind>,
+    /// Only of this app.
+    pub app_id: Option<AppId>,
+    /// Only from then on.
+    pub from: Option<OffsetDateTime>,
+    /// Only before then.
+    pub to: Option<OffsetDateTime>,
+}
+
+impl Filter {
+    /// As the query of a link to the page of `limit` entries after the one of this number.
+    pub fn query(&self, limit: u16, seq: i64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &limit.to_string());
+        query.append_pair("cursor", &seq.to_string());
+        if let Some(kind) = self.kind {
+            query.append_pair("type", kind.name());
+        }
+        if let Some(app_id) = &self.app_id {
+            query.append_pair("appId", app_id.as_str());
+        }
+        for (name, at) in [("from", self.from), ("to", self.to)] {
+            if let Some(text) = at.and_then(|at| at.format(&Rfc3339).ok()) {
+                query.append_pair(name, &text);
+            }
+        }
+        query.finish()
+    }
 }
 
 /// A page, newest first.
@@ -32,6 +70,7 @@ pub async fn list_transactions(
     user_id: &str,
     limit: u16,
     start: Start,
+    filter: &Filter,
 ) -> Result<Page, DbError> {
     let (before_seq, offset) = match start {
         Start::Offset(offset) => (i64::MAX, i64::from(offset)),
@@ -40,8 +79,9 @@ pub async fn list_transactions(
     let mut connection = app.db.acquire().await?;
     // One more than asked for tells whether there is a next page.
     let one_more = i32::from(limit) + 1;
+    let connection = &mut connection;
     let mut transactions =
-        store::list_transactions(&mut connection, user_id, before_seq, offset, one_more).await?;
+        store::list_transactions(connection, user_id, before_seq, offset, one_more, filter).await?;
     let has_more = transactions.len() > usize::from(limit);
     transactions.truncate(usize::from(limit));
     let next = transactions

@@ -113,21 +113,35 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// Every kind with its name in the database.
-    const NAMES: [(Self, &'static str); 8] = [
-        (Self::Purchase, "purchase"),
-        (Self::Usage, "usage"),
-        (Self::Refund, "refund"),
-        (Self::Gift, "gift"),
-        (Self::Bonus, "bonus"),
-        (Self::Daily, "daily"),
-        (Self::Expiry, "expiry"),
-        (Self::Adjustment, "adjustment"),
+    /// All of them.
+    const ALL: [Self; 8] = [
+        Self::Purchase,
+        Self::Usage,
+        Self::Refund,
+        Self::Gift,
+        Self::Bonus,
+        Self::Daily,
+        Self::Expiry,
+        Self::Adjustment,
     ];
 
     /// Reads a name; `None` for anything unknown.
     pub fn from_name(name: &str) -> Option<Self> {
-        find_name(&Self::NAMES, name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As the database calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Usage => "usage",
+            Self::Refund => "refund",
+            Self::Gift => "gift",
+            Self::Bonus => "bonus",
+            Self::Daily => "daily",
+            Self::Expiry => "expiry",
+            Self::Adjustment => "adjustment",
+        }
     }
 }
 
@@ -189,8 +203,14 @@ pub struct Purchase {
     pub price_cents: i64,
     /// ISO 4217.
     pub currency: String,
-    /// `pending`, `paid`, `failed` or `refunded`.
+    /// `pending`, `expired`, `failed`, `paid` or `refunded`.
     pub status: String,
+    /// What was refunded of the price.
+    pub refunded_cents: i64,
+    /// Credits that were taken back, or are owed.
+    pub credits_taken_back: i64,
+    /// Whether the payment is or was disputed: `open`, `won` or `lost`.
+    pub dispute: Option<String>,
     /// When it began.
     pub created_at: OffsetDateTime,
     /// When it was paid.

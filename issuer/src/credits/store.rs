@@ -4,12 +4,14 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::batcher::ChargeRequest;
+use super::list_transactions::Filter;
 use super::metadata::Metadata;
 use super::model::{
-    Balance, Credits, EntryKind, Package, Purchase, RequestKey, Transaction, transaction_id,
+    AppId, Balance, Credits, EntryKind, Package, Purchase, Transaction, transaction_id,
 };
 use super::reconcile::Incident;
-use super::use_credits::Charge;
+use super::spend_limits::{LimitReached, Period};
 use crate::config::CreditsConfig;
 use crate::db::DbError;
 
@@ -38,6 +40,19 @@ impl ChargeRow {
     /// When refusals are written down again.
     pub fn retry_after_secs(&self) -> u64 {
         positive_secs(self.retry_after_secs)
+    }
+
+    /// The limit that forbids it.
+    pub fn limit_reached(&self) -> Result<LimitReached, DbError> {
+        let told = known(self.metadata.as_ref())?;
+        let number = |name: &str| known(told[name].as_i64());
+        let period = told["period"].as_str().and_then(Period::from_name);
+        Ok(LimitReached {
+            period: period.ok_or(DbError::Inconsistent("unknown period of a limit"))?,
+            limit: number("limit")?,
+            used: number("used")?,
+            resets_at: known(self.created_at)?,
+        })
     }
 
     /// The entry of a charge that was posted.
@@ -152,30 +167,69 @@ pub async fn find_balance(
 /// Spends, in one call.
 pub async fn use_credits(
     connection: &mut PgConnection,
-    user_id: &str,
-    charge: &Charge,
-    key: &RequestKey<'_>,
+    request: &ChargeRequest,
     config: &CreditsConfig,
 ) -> Result<ChargeRow, DbError> {
+    let charge = &request.charge;
     let row = sqlx::query_as!(
         ChargeRow,
         r#"select outcome as "outcome!", replayed as "replayed!", available, retry_after_secs,
                   account_id, seq, amount, balance_after, app_id, description, metadata, created_at
              from credits.use_credits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
-        user_id,
+        request.user_id,
         charge.amount.get(),
         charge.app_id.as_str(),
         charge.description,
         charge.metadata.as_ref().map(Metadata::as_json),
-        key.principal.scope(),
-        key.key,
-        key.fingerprint.as_bytes(),
+        request.principal.scope(),
+        request.key,
+        request.fingerprint.as_bytes(),
         config.daily_free,
         config.daily_free_expires_hours,
     )
     .fetch_one(connection)
     .await?;
     Ok(row)
+}
+
+/// Spends for many in one transaction, each with an outcome of its own, in the same order.
+pub async fn use_credits_batch(
+    connection: &mut PgConnection,
+    requests: &[ChargeRequest],
+    config: &CreditsConfig,
+) -> Result<Vec<ChargeRow>, DbError> {
+    fn each<'a, T>(
+        requests: &'a [ChargeRequest],
+        field: impl FnMut(&'a ChargeRequest) -> T,
+    ) -> Vec<T> {
+        requests.iter().map(field).collect()
+    }
+    let rows = sqlx::query_as!(
+        ChargeRow,
+        r#"select outcome as "outcome!", replayed as "replayed!", available, retry_after_secs,
+                  account_id, seq, amount, balance_after, app_id, description, metadata, created_at
+             from credits.use_credits_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+        &each(requests, |r| r.user_id.as_str()) as &[&str],
+        &each(requests, |r| r.charge.amount.get()),
+        &each(requests, |r| r.charge.app_id.as_str()) as &[&str],
+        &each(requests, |r| r.charge.description.as_str()) as &[&str],
+        &each(requests, |r| r
+            .charge
+            .metadata
+            .as_ref()
+            .map(Metadata::as_json)) as &[Option<&Value>],
+        &each(requests, |r| r.principal.scope()) as &[&str],
+        &each(requests, |r| r.key.as_deref()) as &[Option<&str>],
+        &each(requests, |r| r.fingerprint.as_bytes()) as &[&[u8]],
+        config.daily_free,
+        config.daily_free_expires_hours,
+    )
+    .fetch_all(connection)
+    .await?;
+    match rows.len() == requests.len() {
+        true => Ok(rows),
+        false => Err(DbError::Inconsistent("a batch left a charge unanswered")),
+    }
 }
 
 /// What moved credits, newest first.
@@ -185,17 +239,22 @@ pub async fn list_transactions(
     before_seq: i64,
     offset: i64,
     limit: i32,
+    filter: &Filter,
 ) -> Result<Vec<Transaction>, DbError> {
     let rows = sqlx::query_as!(
         TransactionRow,
         r#"select account_id as "account_id!", seq as "seq!", kind as "kind!", amount as "amount!",
                   balance_after as "balance_after!", app_id, description, metadata,
                   created_at as "created_at!"
-             from credits.list_transactions($1, $2, $3, $4)"#,
+             from credits.list_transactions($1, $2, $3, $4, $5, $6, $7, $8)"#,
         user_id,
         before_seq,
         offset,
         limit,
+        filter.kind.map(EntryKind::name),
+        filter.app_id.as_ref().map(AppId::as_str),
+        filter.from,
+        filter.to,
     )
     .fetch_all(connection)
     .await?;
@@ -228,14 +287,23 @@ pub async fn list_purchases(
         Purchase,
         r#"select id as "id!", package_id as "package_id!", credits as "credits!",
                   price_cents as "price_cents!", currency as "currency!", status as "status!",
+                  refunded_cents as "refunded_cents!", credits_taken_back as "credits_taken_back!", dispute,
                   created_at as "created_at!", paid_at
-             from credits.list_purchases($1, $2)"#,
+             from credits.list_own_purchases($1, $2)"#,
         user_id,
         limit,
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// Writes down what has lapsed in accounts that nobody uses; says how many accounts.
+pub async fn settle_sleeping(connection: &mut PgConnection, limit: i32) -> Result<i64, DbError> {
+    let n_settled = sqlx::query_scalar!(r#"select credits.settle_sleeping($1) as "n!""#, limit)
+        .fetch_one(connection)
+        .await?;
+    Ok(n_settled)
 }
 
 /// What is not as the entries say.

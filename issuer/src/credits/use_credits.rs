@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::batcher::ChargeRequest;
 use super::fingerprint::Fingerprint;
 use super::metadata::Metadata;
-use super::model::{AppId, Credits, Principal, RequestKey, Transaction};
-use super::store;
+use super::model::{AppId, Credits, Principal, Transaction};
+use super::spend_limits::LimitReached;
 use crate::app::App;
 use crate::db::DbError;
 
@@ -42,17 +43,17 @@ pub struct Charged {
 pub async fn use_credits(
     app: &App,
     user_id: &str,
-    charge: &Charge,
-    idempotency_key: Option<&str>,
+    charge: Charge,
+    idempotency_key: Option<String>,
 ) -> Result<Charged, UseCreditsError> {
-    let key = RequestKey {
+    let request = ChargeRequest {
+        user_id: user_id.to_owned(),
         principal: Principal::user(user_id),
         key: idempotency_key,
         fingerprint: charge.fingerprint(),
+        charge,
     };
-    let mut connection = app.db.acquire().await?;
-    let row =
-        store::use_credits(&mut connection, user_id, charge, &key, &app.config.credits).await?;
+    let row = app.charges.charge(request).await?;
     match row.outcome.as_str() {
         "posted" => Ok(Charged {
             balance: row.available()?,
@@ -63,6 +64,7 @@ pub async fn use_credits(
             balance: row.available()?,
             replayed: row.replayed,
         }),
+        "limit_reached" => Err(UseCreditsError::LimitReached(row.limit_reached()?)),
         "key_reused" => Err(UseCreditsError::KeyReused),
         "frozen" => Err(UseCreditsError::Frozen),
         "rate_limited" => Err(UseCreditsError::TooManyDeclines {
@@ -100,6 +102,8 @@ pub enum UseCreditsError {
         /// Whether this is the answer to an earlier request with the same key.
         replayed: bool,
     },
+    /// More than the app may spend today or this month.
+    LimitReached(LimitReached),
     /// The key belongs to another request.
     KeyReused,
     /// Nothing may be spent until a dispute is settled.
@@ -127,6 +131,7 @@ impl fmt::Display for UseCreditsError {
             Self::Insufficient { balance, .. } => {
                 write!(f, "not enough credits: {} can be spent", balance.get())
             }
+            Self::LimitReached(_) => f.write_str("the app's spend limit is reached"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::Frozen => f.write_str("the account is frozen"),
             Self::TooManyDeclines { .. } => f.write_str("too many declined requests"),

@@ -25,6 +25,19 @@ impl DbError {
         matches!(self, Self::Driver(sqlx::Error::Database(error))
             if matches!(error.code().as_deref(), Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED)))
     }
+
+    /// The same error for another one who waited for the same work.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        let shown = |error: &sqlx::Error| sqlx::Error::Protocol(error.to_string());
+        match self {
+            Self::Unavailable(error) => Self::Unavailable(shown(error)),
+            Self::TimedOut(error) => Self::TimedOut(shown(error)),
+            Self::Constraint(name) => Self::Constraint(name.clone()),
+            Self::Inconsistent(what) => Self::Inconsistent(what),
+            Self::Driver(error) => Self::Driver(shown(error)),
+        }
+    }
 }
 
 impl From<sqlx::Error> for DbError {

@@ -18,6 +18,7 @@ pub mod pages;
 mod prepared;
 pub mod problem;
 pub mod rate_limit;
+mod raw;
 mod request_info;
 mod server;
 mod shell;
@@ -35,6 +36,7 @@ pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
 pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
+pub use raw::RawBody;
 pub use request_info::RequestInfo;
 pub use server::serve;
 
@@ -44,8 +46,12 @@ use crate::app::App;
 use crate::apps::AppsApi;
 use crate::audit::AuditApi;
 use crate::config::Mode;
-use crate::credits::{CreditsApi, HoldsApi};
+use crate::credits::{
+    CorrectionsApi, CreditsApi, GiftsApi, HoldsApi, ReceiptsApi, SpendLimitsAdminApi,
+    SpendLimitsApi, UsageApi,
+};
 use crate::mail;
+use crate::purchases::{AdminPurchasesApi, PackagesApi, PurchasesApi};
 use crate::revocations::FeedApi;
 use crate::second_factor::SecondFactorApi;
 use crate::second_factor::passkeys::PasskeysApi;
@@ -78,6 +84,36 @@ pub fn openapi(app: &Arc<App>) -> String {
     specification::text(&specification::document(&api(app)))
 }
 
+/// In a tuple of their own: there is a limit to how many one may hold.
+fn credits_apis(app: &Arc<App>) -> impl OpenApi + 'static {
+    (
+        CreditsApi {
+            app: Arc::clone(app),
+        },
+        HoldsApi {
+            app: Arc::clone(app),
+        },
+        GiftsApi {
+            app: Arc::clone(app),
+        },
+        UsageApi {
+            app: Arc::clone(app),
+        },
+        ReceiptsApi {
+            app: Arc::clone(app),
+        },
+        SpendLimitsApi {
+            app: Arc::clone(app),
+        },
+        SpendLimitsAdminApi {
+            app: Arc::clone(app),
+        },
+        CorrectionsApi {
+            app: Arc::clone(app),
+        },
+    )
+}
+
 fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
     let apis = (
         AccountsApi {
@@ -101,12 +137,18 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
         PasskeysApi {
             app: Arc::clone(app),
         },
-        CreditsApi {
-            app: Arc::clone(app),
-        },
-        HoldsApi {
-            app: Arc::clone(app),
-        },
+        credits_apis(app),
+        (
+            PurchasesApi {
+                app: Arc::clone(app),
+            },
+            PackagesApi {
+                app: Arc::clone(app),
+            },
+            AdminPurchasesApi {
+                app: Arc::clone(app),
+            },
+        ),
         AuditApi {
             app: Arc::clone(app),
         },

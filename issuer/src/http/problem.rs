@@ -8,6 +8,7 @@ use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
+use time::OffsetDateTime;
 
 use crate::db::DbError;
 
@@ -53,6 +54,7 @@ problem_codes! {
     ReauthenticationRequired = "reauthentication_required", 403, "This needs a recent sign-in.";
     Forbidden = "forbidden", 403, "This is not allowed.";
     AccountFrozen = "account_frozen", 403, "The credit account is frozen.";
+    SpendLimitReached = "spend_limit_reached", 403, "The app may not spend more of these credits for now.";
     NotFound = "not_found", 404, "There is nothing here.";
     MethodNotAllowed = "method_not_allowed", 405, "The resource does not take this method.";
     EmailTaken = "email_taken", 409, "An account with this e-mail address exists.";
@@ -86,6 +88,20 @@ impl FieldError {
     }
 }
 
+/// The spend limit that forbids a charge or hold.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(rename = "SpendLimitReached", rename_all = "camelCase")]
+pub struct SpendLimitDocument {
+    /// `day` or `month`.
+    pub period: String,
+    /// How much the app may spend in it.
+    pub limit: i64,
+    /// How much it has spent and holds.
+    pub used: i64,
+    /// When it begins anew.
+    pub resets_at: OffsetDateTime,
+}
+
 /// A problem document as it travels (RFC 9457).
 #[derive(Debug, Object)]
 #[oai(rename = "Problem", skip_serializing_if_is_none)]
@@ -105,6 +121,9 @@ struct ProblemDocument {
     errors: Option<Vec<FieldError>>,
     /// With `insufficient_credits`: what can be spent.
     balance: Option<i64>,
+    /// With `spend_limit_reached`: which limit.
+    #[oai(rename = "spendLimit")]
+    spend_limit: Option<SpendLimitDocument>,
 }
 
 /// A refusal: code, words and headers. Never holds text of a library or the database.
@@ -114,6 +133,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     balance: Option<i64>,
+    spend_limit: Option<Box<SpendLimitDocument>>,
     retry_after_secs: Option<u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -135,6 +155,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             balance: None,
+            spend_limit: None,
             retry_after_secs,
             headers: Vec::new(),
         }
@@ -154,6 +175,21 @@ impl Problem {
             balance: Some(balance),
             ..Self::new(ProblemCode::InsufficientCredits)
         }
+    }
+
+    /// `spend_limit_reached` with the limit.
+    pub fn spend_limit_reached(limit: SpendLimitDocument) -> Self {
+        Self {
+            spend_limit: Some(Box::new(limit)),
+            ..Self::new(ProblemCode::SpendLimitReached)
+        }
+    }
+
+    /// The same problem in other words.
+    #[must_use]
+    pub fn described(mut self, detail: &'static str) -> Self {
+        self.detail = detail.into();
+        self
     }
 
     /// `rate_limited`, to be tried again after so many seconds.
@@ -190,6 +226,7 @@ impl Problem {
             code: self.code.code().into(),
             errors: Some(self.errors.clone()).filter(|errors| !errors.is_empty()),
             balance: self.balance,
+            spend_limit: self.spend_limit.as_deref().cloned(),
         }
     }
 }

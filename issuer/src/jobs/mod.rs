@@ -9,7 +9,9 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::metrics::JobLabels;
-use crate::{accounts, audit, mail, revocations, second_factor, sessions, signing_keys};
+use crate::{
+    accounts, audit, credits, mail, purchases, revocations, second_factor, sessions, signing_keys,
+};
 
 /// Starts every job; they end when the set is dropped.
 pub fn start(app: &Arc<App>) -> JoinSet<()> {
@@ -32,6 +34,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
     jobs.spawn(run("mail", SEND_MAIL_EVERY, Arc::clone(app), |app| {
         Box::pin(send_mail(app))
     }));
+    jobs.spawn(run(
+        "purchases",
+        APPLY_PAYMENTS_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(apply_payments(app)),
+    ));
     jobs.spawn(run(
         "rate_limits",
         RECONNECT_EVERY,
@@ -133,6 +141,13 @@ async fn send_mail(app: &App) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+async fn apply_payments(app: &App) -> Result<(), String> {
+    purchases::apply_due(app)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 /// A Redis that is away is no failure of the job: the limits go on without it.
 async fn reconnect(app: &App) -> Result<(), String> {
     app.limiter.reconnect().await;
@@ -164,7 +179,23 @@ async fn sweep(app: &App) -> Result<(), String> {
     second_factor::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
+    sweep_credits(app).await?;
+    purchases::sweep(app)
+        .await
+        .map_err(|error| error.to_string())?;
     revocations::sweep(app)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn sweep_credits(app: &App) -> Result<(), String> {
+    credits::settle_sleeping(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    credits::sweep_gifts(app)
+        .await
+        .map_err(|error| error.to_string())?;
+    credits::roll_up_usage(app)
         .await
         .map_err(|error| error.to_string())
 }
@@ -182,6 +213,8 @@ const SEAL_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Somebody waits for the mail in front of a screen.
 const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);
+/// Somebody has just paid and waits for their credits.
+const APPLY_PAYMENTS_EVERY: Duration = Duration::from_millis(500);
 /// A batch takes this long when the server answers nothing; its lease is longer.
 const SEND_MAIL_WITHIN: Duration = Duration::from_secs(120);
 /// No job of ours takes seconds; one that does waits for a server that is gone.

@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 
 use super::links::{LinkPurpose, MailLinks};
 use super::model::{DueMail, Locale, Template};
+use super::purchase;
 use super::words::{self, CommonWords};
+use crate::credits::GiftMail;
 
 /// A mail as it is shown to a person, in both forms.
 pub struct Written {
@@ -22,6 +24,8 @@ pub struct Writer<'a> {
     pub base_url: &'a str,
     /// Who it is from, in words.
     pub service: &'a str,
+    /// The gift that the mail is about.
+    pub gift: Option<GiftMail>,
 }
 
 struct Content<'a> {
@@ -72,14 +76,21 @@ impl Writer<'_> {
             subject: own.subject,
             preview: own.paragraphs.first().copied().unwrap_or(own.heading),
             heading: own.heading,
-            greeting: greeting(&common, mail.name.as_deref()),
+            // Whoever reads about a waiting gift need not be the user whom the outbox names.
+            greeting: match template {
+                Template::GiftWaiting => greeting(&common, None),
+                _ => greeting(&common, mail.name.as_deref()),
+            },
             paragraphs: own.paragraphs,
             action: match own.action {
                 Some(label) => Some(self.action(label, template, mail)?),
                 None => None,
             },
             code: self.code(&common, template, mail),
-            facts: facts(&common, template, mail),
+            facts: match (template.is_about_gift(), &self.gift) {
+                (false, _) => facts(&common, template, mail)?,
+                (true, gift) => gift_facts(&common, gift.as_ref()?),
+            },
             closing: own.closing,
             footer: common.footer,
         };
@@ -135,7 +146,14 @@ fn purpose(template: Template) -> Option<LinkPurpose> {
         | Template::NewDevice
         | Template::RefreshTokenReused
         | Template::TwoFactorChanged
-        | Template::PasskeyAdded => None,
+        | Template::PasskeyAdded
+        | Template::GiftWaiting
+        | Template::GiftReceived
+        | Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => None,
     }
 }
 
@@ -154,10 +172,15 @@ fn looks_like_link(name: &str) -> bool {
     name.contains("://") || name.contains('@') || name.contains("www.") || name.contains('.')
 }
 
-fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'static str, String)> {
+/// `None` when what the mail is about is missing.
+fn facts(
+    common: &CommonWords,
+    template: Template,
+    mail: &DueMail,
+) -> Option<Vec<(&'static str, String)>> {
     let device = mail.device_name.clone().or_else(|| mail.user_agent.clone());
     let known = |value: Option<String>| value.unwrap_or_else(|| common.unknown.to_owned());
-    match template {
+    Some(match template {
         Template::NewDevice | Template::RefreshTokenReused => vec![
             (common.device, known(device)),
             (common.address, known(mail.ip_address.clone())),
@@ -174,8 +197,41 @@ fn facts(common: &CommonWords, template: Template, mail: &DueMail) -> Vec<(&'sta
             ]
         }
         Template::ChangeEmail => vec![(common.new_email, known(mail.new_email.clone()))],
-        Template::VerifyEmail | Template::AlreadyRegistered | Template::ResetPassword => Vec::new(),
-    }
+        Template::VerifyEmail
+        | Template::AlreadyRegistered
+        | Template::ResetPassword
+        | Template::GiftWaiting
+        | Template::GiftReceived => Vec::new(),
+        Template::PurchaseReceipt
+        | Template::PurchaseRefunded
+        | Template::DisputeOpened
+        | Template::DisputeWon
+        | Template::DisputeLost => {
+            let mut facts = purchase::facts(&common.purchase, mail.facts.as_ref()?)?;
+            facts.push((common.time, minute(mail.created_at)));
+            facts
+        }
+    })
+}
+
+fn gift_facts(common: &CommonWords, gift: &GiftMail) -> Vec<(&'static str, String)> {
+    let one_line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let name = gift.giver_name.as_ref().map(one_line);
+    let name = name.filter(|name| !name.is_empty() && !looks_like_link(name));
+    let message = gift.message.as_ref().map(one_line);
+    let message = message.filter(|text| !text.is_empty() && !text.split(' ').any(is_link));
+    let mut facts = vec![(common.credits, gift.amount.to_string())];
+    facts.extend(name.map(|name| (common.giver, name)));
+    facts.extend(message.map(|text| (common.message, text)));
+    facts.push((common.until, minute(gift.expires_at)));
+    facts
+}
+
+/// Mail programs turn such a word into a link. Nobody puts one into our mail: what is left out can
+/// be read in the account.
+fn is_link(word: &str) -> bool {
+    let inner_dot = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+    word.contains("://") || word.contains('@') || word.contains('/') || inner_dot.contains('.')
 }
 
 fn minute(at: OffsetDateTime) -> String {
@@ -214,8 +270,32 @@ mod tests {
             ip_address: Some("192.0.2.1".into()),
             happened_at: at,
             change: Some("recovery_code_used".into()),
+            facts: Some(serde_json::json!({
+                "purchaseId": "p1", "package": "<b>Small</b>", "credits": 500, "amountCents": 1_205, "currency": "EUR",
+            })),
             wanted: true,
         }
+    }
+
+    fn gift() -> GiftMail {
+        GiftMail {
+            amount: 120,
+            giver_name: Some("Bob".into()),
+            message: Some("Happy birthday!".into()),
+            expires_at: time::macros::datetime!(2026-06-01 12:00 UTC),
+        }
+    }
+
+    fn write_gift(gift: GiftMail) -> Written {
+        let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
+        let writer = Writer {
+            links: &MailLinks::new(vec![key]),
+            base_url: "https://id.example.com",
+            service: "Example",
+            gift: Some(gift),
+        };
+        let mail = due(Template::GiftWaiting, "en", "Somebody else");
+        writer.write(Template::GiftWaiting, &mail).expect("written")
     }
 
     fn write(template: Template, locale: &str, name: &str) -> Written {
@@ -225,6 +305,7 @@ mod tests {
             links: &links,
             base_url: "https://id.example.com",
             service: "Example",
+            gift: Some(gift()),
         };
         writer
             .write(template, &due(template, locale, name))
@@ -288,7 +369,9 @@ mod tests {
             assert!(
                 en.html.contains("<html lang=\"en\">") && de.html.contains("<html lang=\"de\">")
             );
-            assert!(en.text.contains("Hello Ada,") && de.text.contains("Hallo Ada,"));
+            if template != Template::GiftWaiting {
+                assert!(en.text.contains("Hello Ada,") && de.text.contains("Hallo Ada,"));
+            }
             subjects.extend([en.subject, de.subject]);
         }
         subjects.sort_unstable();
@@ -345,6 +428,13 @@ mod tests {
     }
 
     #[test]
+    fn money_is_written_as_the_language_writes_it() {
+        let receipt = |locale| write(Template::PurchaseReceipt, locale, "Ada").text;
+        assert!(receipt("en").contains("Amount: 12.05 EUR"));
+        assert!(receipt("de").contains("Betrag: 12,05 EUR"));
+    }
+
+    #[test]
     fn a_mail_whose_link_is_missing_is_not_written() {
         let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
         let links = MailLinks::new(vec![key]);
@@ -352,11 +442,83 @@ mod tests {
             links: &links,
             base_url: "https://id.example.com",
             service: "Example",
+            gift: Some(gift()),
         };
         let mail = DueMail {
             token_id: None,
             ..due(Template::ResetPassword, "en", "Ada")
         };
         assert!(writer.write(Template::ResetPassword, &mail).is_none());
+        let mail = DueMail {
+            facts: None,
+            ..due(Template::PurchaseReceipt, "en", "Ada")
+        };
+        assert!(writer.write(Template::PurchaseReceipt, &mail).is_none());
+    }
+
+    #[test]
+    fn a_mail_about_a_gift_says_who_how_much_and_until_when() {
+        let written = write_gift(gift());
+        for line in [
+            "Credits: 120",
+            "From: Bob",
+            "Message: Happy birthday!",
+            "Until: 2026-06-01 12:00 UTC",
+        ] {
+            assert!(written.text.contains(line), "{}", written.text);
+        }
+        // The outbox names the giver when the receiver is not a user.
+        assert!(written.text.contains("Hello,") && !written.text.contains("Somebody else"));
+    }
+
+    #[test]
+    fn a_giver_cannot_put_a_link_of_their_own_into_our_mail() {
+        for text in [
+            "see win.example/prize",
+            "https://evil.example",
+            "write to me@evil.example",
+            "www.evil.example now",
+            "evil.example!",
+        ] {
+            let written = write_gift(GiftMail {
+                message: Some(text.into()),
+                giver_name: Some("evil.example".into()),
+                ..gift()
+            });
+            assert!(
+                !written.text.contains("evil") && !written.text.contains("prize"),
+                "{text}"
+            );
+            assert!(!written.html.contains("evil"), "{text}");
+        }
+        let harmless = "Well done. It was 3 years, and ... more!";
+        let written = write_gift(GiftMail {
+            message: Some(harmless.into()),
+            ..gift()
+        });
+        assert!(written.text.contains(harmless));
+    }
+
+    #[test]
+    fn what_a_giver_typed_is_one_line_and_never_markup() {
+        let written = write_gift(GiftMail {
+            message: Some("<b>hello</b>\r\nUntil: never".into()),
+            ..gift()
+        });
+        assert!(!written.html.contains("<b>"));
+        assert!(!written.text.contains("\nUntil: never"));
+    }
+
+    #[test]
+    fn a_mail_whose_gift_is_missing_is_not_written() {
+        let key = MasterKey::from_bytes([1; 32]).derive(Purpose::MailLinks);
+        let writer = Writer {
+            links: &MailLinks::new(vec![key]),
+            base_url: "https://id.example.com",
+            service: "Example",
+            gift: None,
+        };
+        let mail = due(Template::GiftReceived, "en", "Ada");
+        assert!(writer.write(Template::GiftReceived, &mail).is_none());
     }
 }

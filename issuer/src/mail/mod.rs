@@ -15,6 +15,7 @@ mod mailbox;
 mod mailer;
 mod message;
 mod model;
+mod purchase;
 mod send_due;
 mod store;
 mod sweep;

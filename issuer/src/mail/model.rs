@@ -1,5 +1,6 @@
 //! Mail that is due, without any input or output.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 /// A language mail and pages are written in.
@@ -68,11 +69,25 @@ pub enum Template {
     TwoFactorChanged,
     /// A passkey was added.
     PasskeyAdded,
+    /// Credits wait for whoever proves the address.
+    GiftWaiting,
+    /// Credits from somebody have arrived.
+    GiftReceived,
+    /// A purchase was paid.
+    PurchaseReceipt,
+    /// Money of a purchase went back.
+    PurchaseRefunded,
+    /// A payment is disputed: nothing can be spent.
+    DisputeOpened,
+    /// The dispute ended for us.
+    DisputeWon,
+    /// The dispute ended against us: the credits are gone.
+    DisputeLost,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -83,6 +98,13 @@ impl Template {
         Self::RefreshTokenReused,
         Self::TwoFactorChanged,
         Self::PasskeyAdded,
+        Self::GiftWaiting,
+        Self::GiftReceived,
+        Self::PurchaseReceipt,
+        Self::PurchaseRefunded,
+        Self::DisputeOpened,
+        Self::DisputeWon,
+        Self::DisputeLost,
     ];
 
     /// As the outbox names it.
@@ -98,7 +120,19 @@ impl Template {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::TwoFactorChanged => "two_factor_changed",
             Self::PasskeyAdded => "passkey_added",
+            Self::GiftWaiting => "gift_waiting",
+            Self::GiftReceived => "gift_received",
+            Self::PurchaseReceipt => "purchase_receipt",
+            Self::PurchaseRefunded => "purchase_refunded",
+            Self::DisputeOpened => "dispute_opened",
+            Self::DisputeWon => "dispute_won",
+            Self::DisputeLost => "dispute_lost",
         }
+    }
+
+    /// Whether it is about a gift.
+    pub fn is_about_gift(self) -> bool {
+        matches!(self, Self::GiftWaiting | Self::GiftReceived)
     }
 
     /// Reads what the outbox names.
@@ -138,8 +172,10 @@ pub struct DueMail {
     pub ip_address: Option<String>,
     /// When the device signed in.
     pub happened_at: OffsetDateTime,
-    /// What was changed about the second factor.
+    /// What was changed about the second factor, or the gift that the mail is about.
     pub change: Option<String>,
+    /// What it is about, beyond its recipient.
+    pub facts: Option<Value>,
     /// False when the link in it was used or has run out.
     pub wanted: bool,
 }

@@ -7,6 +7,7 @@ use super::mailer::SendError;
 use super::model::{DueMail, Template};
 use super::store::{self, Outcome};
 use crate::app::App;
+use crate::credits::{self, GiftMail};
 use crate::db::DbError;
 use crate::metrics::OutcomeLabel;
 
@@ -54,14 +55,37 @@ async fn attempt(app: &App, mail: &DueMail) -> Result<(), SendError> {
         return Err(SendError::Permanent("obsolete".into()));
     }
     let template = Template::parse(&mail.template).ok_or_else(unwritable)?;
+    let gift = gift(app, template, mail).await?;
     let writer = Writer {
         links: &app.mail_links,
         base_url: &app.config.http.base_url,
         service: app.mailer.service(),
+        gift,
     };
     let written = writer.write(template, mail).ok_or_else(unwritable)?;
     let name = app.mail_links.message_name(mail.id);
     app.mailer.send(&name, mail, written).await
+}
+
+/// What a gift says is read when the mail is written: one that was taken back meanwhile is not
+/// announced any more.
+async fn gift(
+    app: &App,
+    template: Template,
+    mail: &DueMail,
+) -> Result<Option<GiftMail>, SendError> {
+    let Some(gift_id) = mail.change.as_deref().filter(|_| template.is_about_gift()) else {
+        return Ok(None);
+    };
+    let found = async {
+        let mut connection = app.db.acquire().await?;
+        credits::find_gift_mail(&mut connection, gift_id, template.name()).await
+    };
+    match found.await {
+        Ok(Some(gift)) => Ok(Some(gift)),
+        Ok(None) => Err(SendError::Permanent("obsolete".into())),
+        Err(_) => Err(SendError::Transient("database".into())),
+    }
 }
 
 fn judge(attempt: i32, result: &Result<(), SendError>) -> Outcome<'_> {

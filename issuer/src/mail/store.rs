@@ -26,7 +26,8 @@ pub async fn claim_mail(
         DueMail,
         r#"select id as "id!", template as "template!", attempt as "attempt!", created_at as "created_at!",
                   recipient as "recipient!", name, locale as "locale!", token_id, new_email, device_name,
-                  user_agent, ip_address, happened_at as "happened_at!", change, wanted as "wanted!"
+                  user_agent, ip_address, happened_at as "happened_at!", change,
+                  auth.mail_facts(id) as facts, wanted as "wanted!"
              from auth.claim_mail($1, $2, $3)"#,
         limit,
         lease_secs,

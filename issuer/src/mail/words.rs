@@ -1,6 +1,7 @@
 //! What each mail says, in each language. Nothing a person typed stands in here.
 
 use super::model::{Locale, Template};
+use super::purchase::{self, PurchaseLabels};
 
 /// The words of one mail.
 pub struct Words {
@@ -20,8 +21,13 @@ pub struct CommonWords {
     pub time: &'static str,
     pub new_email: &'static str,
     pub change: &'static str,
+    pub credits: &'static str,
+    pub giver: &'static str,
+    pub message: &'static str,
+    pub until: &'static str,
     /// What a change of the second factor is called; by the name it has in the outbox.
     pub two_factor_change: fn(&str) -> Option<&'static str>,
+    pub purchase: PurchaseLabels,
     pub unknown: &'static str,
     pub footer: &'static str,
 }
@@ -37,7 +43,12 @@ pub fn common(locale: Locale) -> CommonWords {
             time: "Time",
             new_email: "New address",
             change: "Change",
+            credits: "Credits",
+            giver: "From",
+            message: "Message",
+            until: "Until",
             two_factor_change: two_factor_change_en,
+            purchase: purchase::LABELS_EN,
             unknown: "unknown",
             footer: "This mail was sent automatically because of something that happened with an account of this address. Nobody reads replies to it.",
         },
@@ -49,7 +60,12 @@ pub fn common(locale: Locale) -> CommonWords {
             time: "Zeit",
             new_email: "Neue Adresse",
             change: "Änderung",
+            credits: "Credits",
+            giver: "Von",
+            message: "Nachricht",
+            until: "Bis",
             two_factor_change: two_factor_change_de,
+            purchase: purchase::LABELS_DE,
             unknown: "unbekannt",
             footer: "Diese E-Mail wurde automatisch verschickt, weil mit einem Konto zu dieser Adresse etwas geschehen ist. Antworten darauf liest niemand.",
         },
@@ -76,6 +92,13 @@ fn english(template: Template) -> Words {
         Template::RefreshTokenReused => REFRESH_TOKEN_REUSED_EN,
         Template::TwoFactorChanged => TWO_FACTOR_CHANGED_EN,
         Template::PasskeyAdded => PASSKEY_ADDED_EN,
+        Template::GiftWaiting => GIFT_WAITING_EN,
+        Template::GiftReceived => GIFT_RECEIVED_EN,
+        Template::PurchaseReceipt => purchase::RECEIPT_EN,
+        Template::PurchaseRefunded => purchase::REFUNDED_EN,
+        Template::DisputeOpened => purchase::DISPUTE_OPENED_EN,
+        Template::DisputeWon => purchase::DISPUTE_WON_EN,
+        Template::DisputeLost => purchase::DISPUTE_LOST_EN,
     }
 }
 
@@ -91,6 +114,13 @@ fn german(template: Template) -> Words {
         Template::RefreshTokenReused => REFRESH_TOKEN_REUSED_DE,
         Template::TwoFactorChanged => TWO_FACTOR_CHANGED_DE,
         Template::PasskeyAdded => PASSKEY_ADDED_DE,
+        Template::GiftWaiting => GIFT_WAITING_DE,
+        Template::GiftReceived => GIFT_RECEIVED_DE,
+        Template::PurchaseReceipt => purchase::RECEIPT_DE,
+        Template::PurchaseRefunded => purchase::REFUNDED_DE,
+        Template::DisputeOpened => purchase::DISPUTE_OPENED_DE,
+        Template::DisputeWon => purchase::DISPUTE_WON_DE,
+        Template::DisputeLost => purchase::DISPUTE_LOST_DE,
     }
 }
 
@@ -346,4 +376,40 @@ const PASSKEY_ADDED_DE: Words = Words {
     closing: &[
         "Wenn du es nicht warst, entferne ihn, ändere sofort dein Passwort und schreibe dem Support dieses Dienstes.",
     ],
+};
+
+const GIFT_WAITING_EN: Words = Words {
+    subject: "Somebody has given you credits",
+    heading: "Somebody has given you credits",
+    paragraphs: &[
+        "Credits wait for you here. Sign in or register with this address and confirm it, and they are yours without any further step.",
+    ],
+    action: None,
+    closing: &["If you do nothing, they go back to whoever gave them."],
+};
+
+const GIFT_WAITING_DE: Words = Words {
+    subject: "Jemand hat dir Credits geschenkt",
+    heading: "Jemand hat dir Credits geschenkt",
+    paragraphs: &[
+        "Hier warten Credits auf dich. Melde dich mit dieser Adresse an oder registriere dich mit ihr und bestätige sie, dann gehören sie dir ohne weiteren Schritt.",
+    ],
+    action: None,
+    closing: &["Wenn du nichts tust, gehen sie an die Person zurück, die sie geschenkt hat."],
+};
+
+const GIFT_RECEIVED_EN: Words = Words {
+    subject: "You were given credits",
+    heading: "You were given credits",
+    paragraphs: &["Somebody has given you credits. They are in your account already."],
+    action: None,
+    closing: &["There is nothing you need to do."],
+};
+
+const GIFT_RECEIVED_DE: Words = Words {
+    subject: "Du hast Credits geschenkt bekommen",
+    heading: "Du hast Credits geschenkt bekommen",
+    paragraphs: &["Jemand hat dir Credits geschenkt. Sie sind schon auf deinem Konto."],
+    action: None,
+    closing: &["Du musst nichts weiter tun."],
 };

@@ -52,8 +52,13 @@ impl KeyRing {
             (Purpose::AccessToken, tokens),
             (Purpose::RevocationFeed, feed),
         ] {
-            if let Some(signer) = Signer::from_keys(keys) {
-                self.slot(purpose).store(Some(Arc::new(signer)));
+            if let Some(mut signer) = Signer::from_keys(keys) {
+                let slot = self.slot(purpose);
+                if let Some(held) = slot.load().as_ref() {
+                    let held = &held.published.key_set;
+                    signer.published.key_set.inherit(held);
+                }
+                slot.store(Some(Arc::new(signer)));
             }
         }
     }

@@ -12,6 +12,7 @@ mod complaints;
 mod credits;
 mod http;
 mod mail;
+mod purchases;
 mod revocations;
 mod second_factor;
 mod sessions;

@@ -7,6 +7,7 @@
 
 mod crash;
 mod keys;
+mod ledger;
 mod operators;
 mod start;
 mod support;

@@ -15,7 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use signatures::unhex;
 
-use shared_claims::{KeySet, Leeway, Policy, UnixTime, Verifier, verify_signature};
+use shared_claims::{
+    KeySet, Leeway, Policy, SignatureTables, UnixTime, Verifier, VerifyError, verify_signature,
+};
+
+use crate::forge::{AUDIENCE, ISSUER, NOW, plain};
 
 #[test]
 fn list_in_repository_is_what_the_tables_make() {
@@ -39,6 +43,51 @@ fn every_token_gets_its_verdict() {
         wrong.len(),
         cases.len(),
         wrong.join("\n")
+    );
+}
+
+/// The same when the key has signed so much that there are tables for it.
+#[test]
+fn every_token_gets_its_verdict_by_tables() {
+    let good = plain();
+    let mut n_by_tables = 0;
+    for case in load::<Vec<tokens::Case>>("tokens.json") {
+        let keys = KeySet::from_json(case.jwks.as_bytes()).expect("cases use readable key sets");
+        let usual = Verifier::new(Policy::new(ISSUER, AUDIENCE));
+        for _ in 0..17 {
+            usual.verify(&good, &keys, UnixTime::from_secs(NOW)).ok();
+        }
+        let verifier = Verifier::new(policy_of(&case));
+        let verdict = verifier.verify(&case.token, &keys, UnixTime::from_secs(case.now));
+        let code = verdict.map_or_else(VerifyError::code, |_| "ok");
+        assert_eq!(code, case.expected, "{}", case.name);
+        assert_eq!(verifier.kernel().n_alarms, 0, "{}", case.name);
+        n_by_tables += verifier.kernel().n_by_tables;
+    }
+    assert!(
+        n_by_tables > 200,
+        "only {n_by_tables} verdicts were by tables"
+    );
+}
+
+#[test]
+fn every_signature_gets_its_verdict_by_tables() {
+    let mut n_by_tables = 0;
+    for case in load::<Vec<signatures::Case>>("signatures.json") {
+        let [key, message, signature] =
+            [&case.public_key, &case.message, &case.signature].map(|hex| unhex(hex));
+        let key = key.as_slice().try_into().ok();
+        let Some(tables) = key.and_then(SignatureTables::new) else {
+            assert!(!case.valid, "{}", case.name);
+            continue;
+        };
+        let verdict = tables.verify(&message, &signature);
+        assert_eq!(verdict, Some(case.valid), "{}", case.name);
+        n_by_tables += 1;
+    }
+    assert!(
+        n_by_tables > 100,
+        "only {n_by_tables} verdicts were by tables"
     );
 }
 
@@ -89,14 +138,17 @@ fn names_are_unique() {
     assert_eq!(names.windows(2).find(|pair| pair[0] == pair[1]), None);
 }
 
-fn verdict(case: &tokens::Case) -> &'static str {
-    let policy = Policy {
+fn policy_of(case: &tokens::Case) -> Policy {
+    Policy {
         leeway: Leeway::from_secs(case.policy.leeway).expect("cases use allowed leeways"),
         ..Policy::new(&*case.policy.issuer, &*case.policy.audience)
-    };
+    }
+}
+
+fn verdict(case: &tokens::Case) -> &'static str {
     let keys = KeySet::from_json(case.jwks.as_bytes()).expect("cases use readable key sets");
     let now = UnixTime::from_secs(case.now);
-    match Verifier::new(policy).verify(&case.token, &keys, now) {
+    match Verifier::new(policy_of(case)).verify(&case.token, &keys, now) {
         Ok(_) => "ok",
         Err(error) => error.code(),
     }

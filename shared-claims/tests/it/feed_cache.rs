@@ -2,8 +2,8 @@
 //! cache must answer. Documents say how old they are: `aged` counts from the line's instant.
 
 use shared_claims::{
-    Consult, FeedCache, FeedReport, Poll, Recency, RevocationDocument, RevocationError, Ticket,
-    UnixMillis, UnixTime,
+    Consult, FeedCache, FeedReport, Poll, Recency, RevocationDocument, RevocationError,
+    Revocations, Ticket, UnixMillis, UnixTime,
 };
 
 use crate::forge::{ISSUER, NOW};
@@ -438,7 +438,7 @@ fn no_sequence_of_events_polls_too_often_or_goes_back() {
         let mut world = World::default();
         let (mut now, mut seq, mut polled_at, mut excused) = (0, 10, None, false);
         for _ in 0..300 {
-            now += random.next() % [20, 300, 2_000, 40_000][random.below(4)];
+            now += random.bits() % [20, 300, 2_000, 40_000][random.below(4)];
             let recency = if random.below(4) == 0 {
                 Recency::Strict
             } else {
@@ -457,8 +457,8 @@ fn no_sequence_of_events_polls_too_often_or_goes_back() {
                 (polled_at, excused) = (Some(now), false);
             }
             if !world.tickets.is_empty() && random.below(2) == 0 {
-                seq += random.next() % 2;
-                let base = seq.saturating_sub(random.next() % 2);
+                seq += random.bits() % 2;
+                let base = seq.saturating_sub(random.bits() % 2);
                 let event = match random.below(4) {
                     0 => "failed".to_owned(),
                     1 => "not_modified".to_owned(),
@@ -511,7 +511,17 @@ impl World {
     }
 
     fn consult(&mut self, now: UnixMillis, recency: Recency, waited_ms: u32) -> String {
-        let (answer, ticket) = match self.cache.consult(now, recency, waited_ms) {
+        let current = self.cache.current(now, recency).map(Revocations::seq);
+        let answer = self.cache.consult(now, recency, waited_ms);
+        let to_check = match answer {
+            Consult::Check(held) => Some(held.seq()),
+            _ => None,
+        };
+        assert_eq!(
+            current, to_check,
+            "what is current is what is just checked against"
+        );
+        let (answer, ticket) = match answer {
             Consult::Check(held) => (format!("check {}", held.seq()), None),
             Consult::CheckAndPoll(_, poll) => (
                 format!("check_and_poll {}", question(&poll)),

@@ -1,7 +1,10 @@
 //! Makes tokens of any shape with the key of RFC 8037, appendix A.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use curve25519_dalek::Scalar;
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use ed25519_dalek::{Signer, SigningKey};
+use sha2::{Digest, Sha512};
 
 /// When every token is looked at unless its case says otherwise: 2026-11-18T11:06:40Z.
 pub const NOW: u64 = 1_795_000_000;
@@ -138,4 +141,22 @@ pub fn plain() -> String {
 pub fn segments(token: &str) -> [String; 3] {
     let parts: Vec<_> = token.split('.').map(str::to_owned).collect();
     parts.try_into().expect("a token has three segments")
+}
+
+/// A token whose R has the `index`th part of small order, and whose s makes up for it as far as
+/// it can: verifiers that multiply by the cofactor accept it.
+pub fn signed_with_torsion(index: usize) -> String {
+    let text = format!("{}.{}", encode(header().json()), encode(claims().json()));
+    let r = Scalar::from_bytes_mod_order([index_byte(index); 32]);
+    let point = ED25519_BASEPOINT_POINT * r + EIGHT_TORSION[index];
+    let (point, key) = (point.compress().to_bytes(), key());
+    let hash = Sha512::new().chain_update(point);
+    let hash = hash.chain_update(key.verifying_key().as_bytes());
+    let k = Scalar::from_bytes_mod_order_wide(&hash.chain_update(&text).finalize().into());
+    let s = r + k * key.to_scalar();
+    format!("{text}.{}", encode([point, s.to_bytes()].concat()))
+}
+
+fn index_byte(index: usize) -> u8 {
+    u8::try_from(index + 1).expect("there are eight")
 }

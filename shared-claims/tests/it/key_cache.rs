@@ -382,7 +382,7 @@ fn no_sequence_of_events_breaks_the_budget() {
         let mut open: Vec<(Ticket, u64)> = Vec::new();
         let mut good_at = None;
         for _ in 0..500 {
-            now += random.next() % [20, 500, 5_000, 400_000][random.below(4)];
+            now += random.bits() % [20, 500, 5_000, 400_000][random.below(4)];
             let kid = if random.below(2) == 0 {
                 known()
             } else {

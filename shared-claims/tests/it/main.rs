@@ -7,6 +7,7 @@ mod fetch;
 mod forge;
 mod key_cache;
 mod random;
+mod receipt;
 mod revocations;
 mod robustness;
 mod sign;

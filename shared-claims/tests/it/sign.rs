@@ -59,7 +59,7 @@ fn signatures_are_those_of_another_library_and_strictly_valid() {
         let theirs = ed25519_dalek::SigningKey::from_bytes(&seed);
         assert_eq!(*ours.public_key(), theirs.verifying_key().to_bytes());
         let token = ours.sign_access_token(&AccessClaims {
-            jti: random.next().to_string(),
+            jti: random.bits().to_string(),
             ..claims()
         });
         let (message, signature) = token.rsplit_once('.').expect("three segments");

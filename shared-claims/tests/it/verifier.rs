@@ -270,3 +270,18 @@ fn keys() -> KeySet {
 fn secs(after: u64) -> UnixTime {
     UnixTime::from_secs(NOW + after)
 }
+
+#[test]
+fn lifetime_is_when_the_token_is_accepted_and_not_a_second_more() {
+    let keys = KeySet::from_json(key_set(&[jwk()]).as_bytes()).expect("the key is good");
+    let verifier = Verifier::new(Policy::new(ISSUER, AUDIENCE));
+    let later = claims().with("nbf", NOW + 40).json();
+    for token in [plain(), signed(header().json(), later)] {
+        let soon = UnixTime::from_secs(NOW + 60);
+        let verified = verifier.verify(&token, &keys, soon).expect("it is good");
+        let good = verifier.lifetime_of(&verified);
+        let is_accepted = |at: UnixTime| verifier.verify(&token, &keys, at).is_ok();
+        assert!(is_accepted(good.start) && !is_accepted(good.start.minus_secs(1)));
+        assert!(is_accepted(good.end.minus_secs(1)) && !is_accepted(good.end));
+    }
+}

@@ -5,5 +5,8 @@ import { verifierFor } from "../verifier.mjs";
 
 export { VerifyError } from "../errors.mjs";
 export const createVerifier = verifierFor(
-  nodeHost(() => readFileSync(join(__dirname, "verifier.wasm"))),
+  nodeHost({
+    fast: () => readFileSync(join(__dirname, "verifier.fast.wasm")),
+    plain: () => readFileSync(join(__dirname, "verifier.wasm")),
+  }),
 );

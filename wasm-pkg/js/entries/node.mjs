@@ -4,5 +4,8 @@ import { verifierFor } from "../verifier.mjs";
 
 export { VerifyError } from "../errors.mjs";
 export const createVerifier = verifierFor(
-  nodeHost(() => readFileSync(new URL("./verifier.wasm", import.meta.url))),
+  nodeHost({
+    fast: () => readFileSync(new URL("./verifier.fast.wasm", import.meta.url)),
+    plain: () => readFileSync(new URL("./verifier.wasm", import.meta.url)),
+  }),
 );

@@ -4,6 +4,9 @@ import { nodeHost } from "../hosts/node.mjs";
 import { signatureVerifierFor } from "../testing.mjs";
 
 export const verifySignature = signatureVerifierFor(
-  nodeHost(() => readFileSync(join(__dirname, "verifier.wasm"))),
+  nodeHost({
+    fast: () => readFileSync(join(__dirname, "verifier.fast.wasm")),
+    plain: () => readFileSync(join(__dirname, "verifier.wasm")),
+  }),
 );
 export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/ed25519.mjs";

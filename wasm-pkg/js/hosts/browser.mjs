@@ -1,5 +1,7 @@
 /** Browsers, and runtimes that have no entry of their own. */
 
+import { knowsRelaxedSimd } from "./relaxed_simd.mjs";
+
 /** @type {Promise<WebAssembly.Module> | undefined} */
 let module;
 
@@ -21,8 +23,11 @@ export const host = {
 
 /** Not the streaming variant: it refuses the file when a server has not heard of its type. */
 async function load() {
-  // Bundlers look for exactly this expression.
-  const response = await fetch(new URL("./verifier.wasm", import.meta.url));
-  if (!response.ok) throw new Error(`verifier.wasm: HTTP ${response.status}`);
+  // Bundlers look for exactly these expressions.
+  const url = knowsRelaxedSimd()
+    ? new URL("./verifier.fast.wasm", import.meta.url)
+    : new URL("./verifier.wasm", import.meta.url);
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
   return WebAssembly.compile(await response.arrayBuffer());
 }

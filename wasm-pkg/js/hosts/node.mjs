@@ -1,15 +1,17 @@
 /** Node, and everything that calls itself so. */
 
+import { knowsRelaxedSimd } from "./relaxed_simd.mjs";
+
 /** @type {WebAssembly.Module | undefined} */
 let module;
 
 /**
- * @param {() => BufferSource} readWasm
+ * @param {{ fast: () => BufferSource, plain: () => BufferSource }} read
  * @returns {import("../verifier.mjs").Host}
  */
-export const nodeHost = (readWasm) => ({
+export const nodeHost = (read) => ({
   instantiate() {
-    module ??= new WebAssembly.Module(readWasm());
+    module ??= new WebAssembly.Module(knowsRelaxedSimd() ? read.fast() : read.plain());
     return new WebAssembly.Instance(module);
   },
   requests: {},

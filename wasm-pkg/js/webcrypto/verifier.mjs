@@ -6,7 +6,7 @@
  * @import { Settings } from "../options.mjs"
  */
 
-import { checkCopy, checkToken, deepFreeze, MAX_SECONDS } from "../checks.mjs";
+import { checkCopy, checkToken, MAX_SECONDS } from "../checks.mjs";
 import { refusal } from "../errors.mjs";
 import { get } from "../fetching.mjs";
 import { checkOptions } from "../options.mjs";
@@ -81,7 +81,8 @@ class WebCryptoVerifier {
     try {
       const text = await this.#judge(token);
       if (this.#feed && this.#runtime.hasTimers) this.#keepPolling();
-      return deepFreeze(JSON.parse(text));
+      // What was verified stays as it was.
+      return JSON.parse(text, (_, value) => Object.freeze(value));
     } catch (error) {
       throw error instanceof Refused ? refusal(error.words) : error;
     }

@@ -15,13 +15,21 @@ export { VerifyError } from "../../js/errors.mjs";
 /** Whether this program tests the verifier of `./webcrypto`, which has no `verifySync`. */
 export const hasModule = process.env.TEST_VERIFIER !== "webcrypto";
 
-const WASM = new URL("../../dist/verifier.wasm", import.meta.url);
+const [FAST, PLAIN] = ["verifier.fast.wasm", "verifier.wasm"].map(
+  (name) => new URL(`../../dist/${name}`, import.meta.url),
+);
 
-if (!existsSync(WASM)) {
-  throw new Error("dist/verifier.wasm is missing: run `node wasm-pkg/scripts/build.mjs` first");
+if (!existsSync(FAST) || !existsSync(PLAIN)) {
+  throw new Error("dist has no module: run `node wasm-pkg/scripts/build.mjs` first");
 }
 
-export const host = hasModule ? nodeHost(() => readFileSync(WASM)) : onServers;
+const withFiles = () =>
+  nodeHost({
+    fast: () => readFileSync(FAST),
+    plain: () => readFileSync(PLAIN),
+  });
+
+export const host = hasModule ? withFiles() : onServers;
 export const verifierFor = hasModule ? verifierWithModuleFor : webcryptoVerifierFor;
 export const createVerifier = verifierFor(host);
 

@@ -1,51 +1,86 @@
 //! Load on the issuer: sign-ins as fast as they go, refreshes at a steady rate.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use ureq::Agent;
 
-/// A connection that is kept, as a client keeps it.
+/// A connection that is kept, as a client keeps it. No library between: the load runs on the
+/// cores that are measured, and what it costs would count as the issuer's.
 pub struct Client {
-    agent: Agent,
-    url: String,
+    host: String,
+    authorization: String,
+    stream: BufReader<TcpStream>,
 }
 
 impl Client {
-    /// Connects with the first request.
-    pub fn new(url: &str) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .proxy(None)
-            .build();
-        Self {
-            agent: config.new_agent(),
-            url: url.to_owned(),
-        }
+    /// Connects to an address such as `http://127.0.0.1:3001`.
+    pub fn connect(url: &str) -> Result<Self> {
+        let host = url.strip_prefix("http://").context("an http address")?;
+        let stream = TcpStream::connect(host)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self {
+            host: host.to_owned(),
+            authorization: String::new(),
+            stream: BufReader::new(stream),
+        })
     }
 
-    /// POST under `/api/v1/auth`; demands this status.
-    pub fn post(&self, path: &str, body: &Value, status: u16) -> Result<Value> {
-        let url = format!("{}/api/v1/auth{path}", self.url);
-        let request = self
-            .agent
-            .post(&url)
-            .header("content-type", "application/json");
-        let mut answer = request.send(body.to_string()).context(path.to_owned())?;
-        let text = answer.body_mut().read_to_string()?;
-        let found = answer.status().as_u16();
+    /// Sends this access token with every request.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.authorization = format!("authorization: Bearer {token}\r\n");
+        self
+    }
+
+    /// POST under `/api/v1`; demands this status.
+    pub fn post(&mut self, path: &str, body: &Value, status: u16) -> Result<Value> {
+        let body = body.to_string();
+        let request = format!(
+            "POST /api/v1{path} HTTP/1.1\r\nhost: {}\r\n{}content-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.host,
+            self.authorization,
+            body.len()
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let (found, text) = self.answer().context(path.to_owned())?;
         ensure!(found == status, "{path} answered {found}: {text}");
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Status and body of an answer that says its length, as each of the issuer's does.
+    fn answer(&mut self) -> Result<(u16, String)> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).context("no status")?.parse()?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line)?;
+            let header = line.trim_end();
+            if header.is_empty() {
+                break;
+            }
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok((status, String::from_utf8(body)?))
+    }
+
     /// Signs in; the refresh token.
-    pub fn login(&self, user: usize) -> Result<String> {
-        let answer = self.post("/login", &credentials(user), 200)?;
-        token(&answer)
+    pub fn login(&mut self, user: usize) -> Result<String> {
+        let answer = self.post("/auth/login", &credentials(user), 200)?;
+        member(&answer, "refreshToken")
     }
 }
 
@@ -62,7 +97,7 @@ pub fn sign_in(url: &str, n_connections: usize, n_users: usize, over: &AtomicBoo
             .map(|worker| {
                 let n_done = &n_done;
                 scope.spawn(move || -> Result<()> {
-                    let client = Client::new(url);
+                    let mut client = Client::connect(url)?;
                     let mut user = worker;
                     while !over.load(Ordering::Relaxed) {
                         client.login(user % n_users)?;
@@ -112,14 +147,14 @@ fn refresh_chain(
     (first, end): (Instant, Instant),
     pause: Duration,
 ) -> Result<Vec<Duration>> {
-    let client = Client::new(url);
+    let mut client = Client::connect(url)?;
     let mut times = Vec::new();
     let mut due = first;
     while due < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let answer = client.post("/refresh", &json!({ "refreshToken": chain }), 200)?;
+        let answer = client.post("/auth/refresh", &json!({ "refreshToken": chain }), 200)?;
         times.push(due.elapsed());
-        let successor = token(&answer)?;
+        let successor = member(&answer, "refreshToken")?;
         ensure!(
             successor != *chain,
             "a refresh answered the token it was given"
@@ -130,12 +165,14 @@ fn refresh_chain(
     Ok(times)
 }
 
-fn token(answer: &Value) -> Result<String> {
-    let token = answer["refreshToken"].as_str();
-    token.map(str::to_owned).context("no refresh token")
+/// A member that must be text.
+pub fn member(answer: &Value, name: &str) -> Result<String> {
+    let text = answer[name].as_str().map(str::to_owned);
+    text.with_context(|| format!("no {name} in the answer"))
 }
 
-fn join<T>(worker: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+/// What a worker found.
+pub fn join<T>(worker: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     worker
         .join()
         .map_err(|_| anyhow::anyhow!("a worker panicked"))?

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::figures::{Figure, Goal, conclude, decimal, ratio};
 use super::load::{self, Client};
 use super::server::{self, Server};
 use crate::process;
@@ -24,6 +25,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     );
     let program = server::build(workspace)?;
     let server = Server::start(workspace, &toolbox, &program)?;
+    ui::line("users", &format!("{N_USERS} register and sign in first"));
     let mut chains = prepare(&server.url)?;
     ui::line(
         "load",
@@ -35,14 +37,14 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         ui::line(&format!("round {number}"), &round.text());
         rounds.push(round);
     }
-    conclude(&rounds)
+    conclude(&figures(&rounds))
 }
 
 /// Users who have signed in before: strangers have half of the slots only.
 fn prepare(url: &str) -> Result<Vec<String>> {
-    let client = Client::new(url);
+    let mut client = Client::connect(url)?;
     for user in 0..N_USERS {
-        client.post("/register", &load::credentials(user), 201)?;
+        client.post("/auth/register", &load::credentials(user), 201)?;
         client.login(user)?;
     }
     (0..N_CHAINS).map(|user| client.login(user)).collect()
@@ -62,12 +64,12 @@ struct Round {
 
 impl Round {
     fn login_ratio(&self) -> u64 {
-        self.logins * 1000 / self.hashes.max(1)
+        ratio(self.logins, self.hashes)
     }
 
     fn refresh_ratio(&self) -> u64 {
-        let ratio = self.busy.as_micros() * 1000 / self.idle.as_micros().max(1);
-        u64::try_from(ratio).unwrap_or(u64::MAX)
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        ratio(micros(self.busy), micros(self.idle))
     }
 
     fn text(&self) -> String {
@@ -131,69 +133,34 @@ fn p99(mut times: Vec<Duration>) -> Result<Duration> {
     times.get(index).copied().context("nothing was measured")
 }
 
-fn conclude(rounds: &[Round]) -> Result<()> {
-    let logins = spread(rounds.iter().map(Round::login_ratio).collect());
-    let refreshes = spread(rounds.iter().map(Round::refresh_ratio).collect());
-    let cells = |name: &str, [least, median, most]: [u64; 3], goal: String| {
-        let [least, median, most] = [least, median, most].map(decimal);
-        vec![name.to_owned(), median, format!("{least}–{most}"), goal]
-    };
-    let header = ["figure", "median", "spread", "to reach"].map(str::to_owned);
-    let rows = [
-        header.to_vec(),
-        cells(
-            "sign-ins ÷ bare Argon2id",
-            logins,
-            format!("≥ {}", decimal(LOGIN_GOAL)),
-        ),
-        cells(
-            "refresh p99, busy ÷ idle",
-            refreshes,
-            format!("≤ {}", decimal(REFRESH_GOAL)),
-        ),
-    ];
-    println!("\n{}", ui::table(&rows));
-    if logins[1] < LOGIN_GOAL || refreshes[1] > REFRESH_GOAL {
-        bail!("a figure was not reached");
-    }
-    Ok(())
-}
-
-/// Least, median and most.
-fn spread(mut values: Vec<u64>) -> [u64; 3] {
-    values.sort_unstable();
+fn figures(rounds: &[Round]) -> [Figure; 2] {
+    let ratios = |ratio: fn(&Round) -> u64| rounds.iter().map(ratio).collect();
     [
-        values[0],
-        values[values.len() / 2],
-        values[values.len() - 1],
+        Figure {
+            name: "sign-ins ÷ bare Argon2id".into(),
+            ratios: ratios(Round::login_ratio),
+            goal: Goal::AtLeast(950),
+        },
+        Figure {
+            name: "refresh p99, busy ÷ idle".into(),
+            ratios: ratios(Round::refresh_ratio),
+            goal: Goal::AtMost(6_000),
+        },
     ]
-}
-
-/// Thousandths as a decimal number.
-fn decimal(thousandths: u64) -> String {
-    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }
 
 /// Odd, so that there is a median.
 const ROUNDS: usize = 5;
 const LASTING: Duration = Duration::from_secs(5);
-const N_USERS: usize = 64;
+/// So many that nobody gathers more sessions in a run than people have.
+const N_USERS: usize = 256;
 const N_CONNECTIONS: usize = 16;
 const N_CHAINS: usize = 10;
 const REFRESH_RATE: u32 = 50;
-/// In thousandths, as the design asks.
-const LOGIN_GOAL: u64 = 950;
-const REFRESH_GOAL: u64 = 6_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ratios_are_written_as_decimals() {
-        assert_eq!(decimal(950), "0.950");
-        assert_eq!(decimal(6_004), "6.004");
-    }
 
     #[test]
     fn the_99th_percentile_is_that_of_the_slowest_hundredth() {
@@ -202,18 +169,5 @@ mod tests {
         assert_eq!(p99(times(250)).unwrap(), Duration::from_millis(248));
         assert_eq!(p99(times(1)).unwrap(), Duration::from_millis(1));
         assert!(p99(Vec::new()).is_err());
-    }
-
-    #[test]
-    fn a_figure_that_is_missed_fails_the_run() {
-        let round = |logins, busy_millis| Round {
-            hashes: 1000,
-            logins,
-            idle: Duration::from_millis(1),
-            busy: Duration::from_millis(busy_millis),
-        };
-        assert!(conclude(&[round(950, 6)]).is_ok());
-        assert!(conclude(&[round(949, 6)]).is_err());
-        assert!(conclude(&[round(950, 7)]).is_err());
     }
 }

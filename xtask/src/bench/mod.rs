@@ -1,18 +1,50 @@
-//! `cargo xtask bench`: what the issuer reaches, each figure as a ratio to something measured in
-//! alternation with it, on the real program and a real PostgreSQL.
+//! `cargo xtask bench`: what is reached, each figure as a ratio to something measured in alternation
+//! with it, on the real program.
 
+mod figures;
 mod load;
 mod login;
-mod server;
+pub mod pgbench;
+pub mod server;
+mod spend;
+mod verify_native;
+mod verify_wasm;
 
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 
+type Benchmark = fn(&Workspace) -> Result<()>;
+
+const BENCHMARKS: [(&str, Benchmark); 4] = [
+    ("login", login::run),
+    ("use", spend::run),
+    ("verify-native", verify_native::run),
+    ("verify-wasm", verify_wasm::run),
+];
+
 /// Runs the benchmarks of these names, or all; fails when one does not reach its figure.
 pub fn run(workspace: &Workspace, names: &[&str]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| **name != "login") {
-        bail!("there is no benchmark {unknown}; there is: login");
+    let known = |name: &&str| BENCHMARKS.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
+        bail!(
+            "there is no benchmark {unknown}; there are: {}",
+            all.join(", ")
+        );
     }
-    login::run(workspace)
+    let chosen = BENCHMARKS
+        .iter()
+        .filter(|(name, _)| names.is_empty() || names.contains(name));
+    let mut missed = Vec::new();
+    for (name, benchmark) in chosen {
+        if let Err(error) = benchmark(workspace) {
+            eprintln!("error: {error:#}");
+            missed.push(*name);
+        }
+    }
+    match missed.is_empty() {
+        true => Ok(()),
+        false => bail!("missed by: {}", missed.join(", ")),
+    }
 }

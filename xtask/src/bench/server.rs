@@ -71,6 +71,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Where its database is.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It fails only when the program has ended already.

@@ -44,7 +44,7 @@ pub fn run(workspace: &Workspace, data_dir: &Path, then: Then) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     ui::heading(
         "start",
-        "a database of its own, the issuer, the edge and a backend to protect",
+        "a database of its own, the issuer, the edge, a backend to protect and a stand-in for Stripe",
     );
     let mut running = Running::new(data_dir)?;
     let result = start_and_serve(workspace, &toolbox, &interrupt, &mut running, then);
@@ -107,7 +107,13 @@ try next, in another terminal
   curl -s http://127.0.0.1:3001/api/v1/auth/logout -X POST -H "authorization: Bearer $TOKEN"
   curl -s http://127.0.0.1:8787/api/hello -H "authorization: Bearer $TOKEN"    # refused
 
-  pages: http://127.0.0.1:3001/docs and http://127.0.0.1:3001/dev/mailbox
+  curl -s http://127.0.0.1:3001/api/v1/credits/checkout -H "authorization: Bearer $TOKEN" \
+       -H 'content-type: application/json' \
+       -d '{"packageId": "small", "successUrl": "http://127.0.0.1:3001/docs", "cancelUrl": "http://127.0.0.1:3001/docs"}'
+                                                      # open its url and pay with one click
+
+  pages: http://127.0.0.1:3001/docs, http://127.0.0.1:3001/dev/mailbox,
+         http://127.0.0.1:12111 (refunds, disputes)
   Ctrl-C stops everything and keeps the data
 "#;
 

@@ -1,4 +1,4 @@
-//! The three programs of a development system: how each is started and when it is ready.
+//! The programs of a development system: how each is started and when it is ready.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,16 @@ use crate::embedded_server;
 use crate::http;
 use crate::issuer;
 use crate::setup::Toolbox;
+use crate::stripe_stand_in;
 use crate::ui;
 use crate::workspace::Workspace;
 
 /// Every port that is used, and by what.
-pub const PORTS: [(u16, &str); 3] = [
+pub const PORTS: [(u16, &str); 4] = [
     (3001, "the issuer"),
     (8787, "the edge worker"),
     (9000, "the demo backend"),
+    (12111, "the stand-in for Stripe"),
 ];
 
 /// What runs so far, in the order it was started.
@@ -41,7 +43,7 @@ impl Running {
         })
     }
 
-    /// Starts all three, each when the one it needs is ready.
+    /// Starts all of them, each when the one it needs is ready.
     pub fn start(
         &mut self,
         workspace: &Workspace,
@@ -51,6 +53,12 @@ impl Running {
     ) -> Result<()> {
         let logs = self.data_dir.join(LOGS);
         let commands = [
+            (
+                "stripe",
+                stripe_command(workspace)?,
+                stripe_stand_in::ADDRESS,
+                "/",
+            ),
             (
                 "issuer",
                 issuer_command(workspace, toolbox, &self.data_dir),
@@ -103,8 +111,23 @@ fn issuer_command(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> 
         .env_remove("DATABASE_URL")
         .env_remove("LISTEN_ADDR")
         .env_remove("BASE_URL")
+        .env("STRIPE_SECRET_KEY", stripe_stand_in::SECRET_KEY)
+        .env("STRIPE_WEBHOOK_SECRET", stripe_stand_in::WEBHOOK_SECRET)
+        .env("STRIPE_API_BASE", stripe_stand_in::ADDRESS)
         .current_dir(&workspace.root);
     command
+}
+
+/// This very program, in a process of its own so that its output has a log like the others'.
+fn stripe_command(workspace: &Workspace) -> Result<Command> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let address = stripe_stand_in::ADDRESS.trim_start_matches("http://");
+    let webhook = format!("{}/api/v1/webhooks/stripe", http::ISSUER);
+    let mut command = Command::new(program);
+    command
+        .args(["stripe-stand-in", address, &webhook])
+        .current_dir(&workspace.root);
+    Ok(command)
 }
 
 fn backend_command(workspace: &Workspace) -> Command {

@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 
 use crate::ui;
 use crate::workspace::Workspace;
+pub use node::extra_packages;
 
 /// What a command may need.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

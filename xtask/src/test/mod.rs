@@ -11,7 +11,7 @@ use crate::embedded_server;
 use crate::setup;
 use crate::ui;
 use crate::workspace::Workspace;
-use count::Count;
+pub use count::Count;
 use parts::{PARTS, Part};
 
 /// Runs all parts, also when one fails, so that one run tells everything.

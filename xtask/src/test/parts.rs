@@ -9,6 +9,7 @@ use super::count::Count;
 use crate::dev;
 use crate::edge;
 use crate::embedded_server;
+use crate::fuzz;
 use crate::issuer;
 use crate::process;
 use crate::setup::Toolbox;
@@ -49,8 +50,13 @@ pub const PARTS: &[Part] = &[
         run: npm_package,
     },
     Part {
-        name: "passkeys in a browser",
-        reason: "Chromium's virtual authenticator against the issuer as it is run",
+        name: "signatures in V8",
+        reason: "the fast arithmetic against the library, and that planted faults are found",
+        run: fuzz::in_v8,
+    },
+    Part {
+        name: "passkeys and purchases in a browser",
+        reason: "Chromium against the issuer as it is run: a virtual authenticator, a click on `pay`",
         run: passkeys,
     },
     Part {
@@ -198,6 +204,10 @@ fn node(workspace: &Workspace, toolbox: &Toolbox, name: &str, patterns: &[&str])
         .arg(&report)
         .args(patterns)
         .env("TOLLGATE_BIN", issuer::program(workspace))
+        .env(
+            "XTASK_BIN",
+            std::env::current_exe().context("finding this program")?,
+        )
         .current_dir(&workspace.root);
     let status = process::run_shown(&mut command, |_| ())?;
     let text = fs::read_to_string(&report).with_context(|| report.display().to_string())?;

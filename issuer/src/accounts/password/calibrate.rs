@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use super::{LANES, MEMORY_KIB, PASSES, foreign};
+use super::argon2id::{LANES, MEMORY_KIB, PASSES};
+use super::foreign;
 
 /// One kind of hash and the time it takes on one core.
 #[derive(Debug, Clone)]

@@ -294,6 +294,7 @@ impl From<PlaceHoldError> for Problem {
     fn from(error: PlaceHoldError) -> Self {
         match error {
             PlaceHoldError::Insufficient { balance, replayed } => insufficient(balance, replayed),
+            PlaceHoldError::LimitReached(reached) => reached.into(),
             PlaceHoldError::KeyReused => Self::new(ProblemCode::IdempotencyKeyReused),
             PlaceHoldError::Frozen => Self::new(ProblemCode::AccountFrozen),
             PlaceHoldError::TooManyHolds => Self::with_detail(

@@ -9,6 +9,7 @@ use super::store::{self, NewHold};
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
 use crate::credits::model::{AppId, Credits, Principal, RequestKey};
+use crate::credits::spend_limits::LimitReached;
 use crate::db::DbError;
 
 /// What is reserved, where, what for and for how long.
@@ -67,6 +68,7 @@ pub async fn place_hold(
             balance: row.available()?,
             replayed: row.replayed,
         }),
+        "limit_reached" => Err(PlaceHoldError::LimitReached(row.limit_reached()?)),
         "key_reused" => Err(PlaceHoldError::KeyReused),
         "frozen" => Err(PlaceHoldError::Frozen),
         "too_many_holds" => Err(PlaceHoldError::TooManyHolds),
@@ -103,6 +105,8 @@ pub enum PlaceHoldError {
         /// Whether this is the answer to an earlier request with the same key.
         replayed: bool,
     },
+    /// More than the app may spend today or this month.
+    LimitReached(LimitReached),
     /// The key belongs to another request.
     KeyReused,
     /// Nothing may be spent until a dispute is settled.
@@ -132,6 +136,7 @@ impl fmt::Display for PlaceHoldError {
             Self::Insufficient { balance, .. } => {
                 write!(f, "not enough credits: {} can be spent", balance.get())
             }
+            Self::LimitReached(_) => f.write_str("the app's spend limit is reached"),
             Self::KeyReused => f.write_str("the idempotency key belongs to another request"),
             Self::Frozen => f.write_str("the account is frozen"),
             Self::TooManyHolds => f.write_str("too many holds are open"),

@@ -7,6 +7,7 @@ use super::capture_hold::Capture;
 use super::model::{Hold, HoldId, HoldStatus};
 use crate::config::CreditsConfig;
 use crate::credits::model::{AppId, Credits, EntryKind, RequestKey, Transaction, transaction_id};
+use crate::credits::spend_limits::{LimitReached, Period};
 use crate::credits::store::{known, positive_secs};
 use crate::db::DbError;
 
@@ -49,6 +50,17 @@ impl HeldRow {
     /// When refusals are written down again.
     pub fn retry_after_secs(&self) -> u64 {
         positive_secs(self.retry_after_secs)
+    }
+
+    /// The limit that forbids it.
+    pub fn limit_reached(&self) -> Result<LimitReached, DbError> {
+        let period = self.status.as_deref().and_then(Period::from_name);
+        Ok(LimitReached {
+            period: period.ok_or(DbError::Inconsistent("unknown period of a limit"))?,
+            limit: known(self.amount)?,
+            used: known(self.captured)?,
+            resets_at: known(self.expires_at)?,
+        })
     }
 
     /// The entry of a capture.

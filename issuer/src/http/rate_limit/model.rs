@@ -16,6 +16,8 @@ pub enum Class {
     LoginAccountAddress,
     /// Mail asked for and codes tried, per address; passwords tried from a session, per user.
     MailAccount,
+    /// `POST /credits/gifts/redeem`, per user.
+    GiftCode,
     /// `POST /auth/refresh`.
     Refresh,
     /// `POST /auth/validate`.
@@ -37,7 +39,8 @@ impl Class {
     /// The budget as documented.
     pub fn budget(self) -> Budget {
         match self {
-            Self::Register => per_minute(10),
+            // As for registering: a person types a code once or twice, and nobody guesses 128 bits.
+            Self::Register | Self::GiftCode => per_minute(10),
             Self::Login => per_minute(20),
             Self::LoginAccount => per_minute(30),
             Self::LoginAccountAddress => Budget {
@@ -66,6 +69,7 @@ impl Class {
             Self::LoginAccount => "login_account",
             Self::LoginAccountAddress => "login_account_address",
             Self::MailAccount => "mail_account",
+            Self::GiftCode => "gift_code",
             Self::Refresh => "refresh",
             Self::Validate => "validate",
             Self::Write => "write",

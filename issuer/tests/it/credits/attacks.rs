@@ -7,7 +7,7 @@ use super::Ledger;
 use super::ledger::{held, spend};
 use crate::support::Actor;
 
-const USER_TABLES: [&str; 7] = [
+const USER_TABLES: [&str; 11] = [
     "accounts",
     "credit_grants",
     "holds",
@@ -15,6 +15,10 @@ const USER_TABLES: [&str; 7] = [
     "purchases",
     "freezes",
     "spend_limits",
+    "spend_counters",
+    "gifts",
+    "usage_hours",
+    "usage_progress",
 ];
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -122,7 +126,25 @@ async fn accounts_holds_and_all_else_cannot_be_changed() {
         "insert into credits.packages values ('p', 'P', 1000000, 1, 'EUR', true, auth.clock(), auth.clock())",
         "update credits.packages set price_cents = 1",
         "update credits.purchases set status = 'paid'",
-        "update credits.spend_limits set spent = 0",
+        "update credits.spend_limits set cap = 1000000",
+        "delete from credits.spend_limits",
+        "insert into credits.spend_limits (account_id, app_id, period, set_by, cap, updated_at) select id, 'a', 'day', 'admin', 1, auth.clock() from credits.accounts",
+        "update credits.spend_counters set spent = 0",
+        "delete from credits.spend_counters",
+        "update credits.accounts set n_spend_limits = 0",
+        "update credits.gifts set status = 'waiting'",
+        "update credits.gifts set amount = 1000000",
+        "update credits.gifts set recipient_email = 'eve@example.com'",
+        "insert into credits.gifts select * from credits.gifts",
+        "delete from credits.gifts",
+        "truncate credits.gifts",
+        "select code_hash from credits.gifts",
+        "select credit_grant_ids from credits.gifts",
+        "update credits.usage_hours set spent = 0",
+        "delete from credits.usage_hours",
+        "update credits.usage_progress set seq = 0",
+        "update credits.usage_rollup set scanned_to = 'infinity'",
+        "select * from credits.usage_rollup",
     ];
     expect_no_right(&ada, &mut issuer, &statements).await;
     ledger.finish().await;
@@ -141,6 +163,21 @@ async fn building_blocks_cannot_be_called() {
         "select credits.repay_debt(id, 1, 1, auth.clock()) from credits.accounts",
         "select credits.end_hold(h, 0, 'released', auth.clock()) from credits.holds h",
         "select credits.reconcile_entries()",
+        "select credits.give_back_gift(g, 'cancelled', auth.clock()) from credits.gifts g",
+        "select credits.credit_gift(a, null, auth.clock()) from credits.accounts a",
+        "select credits.redeem_addressed_gift(id, 'AAAAAAAAAAAAAAAAAAAAAA') from credits.accounts",
+        "select credits.redeem_gifts_of_address(user_id) from credits.accounts",
+        "select credits.take_back_gifts_of_purchase(id, 'p', auth.clock()) from credits.accounts",
+        "select credits.open_lot(id, 'refund', null, null, null, null, auth.clock()) from credits.accounts",
+        "select credits.repay_from(id, '{1}', '{1}', auth.clock()) from credits.accounts",
+        "select credits.adjust(user_id, 1000, 'mine', null, 'user:x', 'k', sha256(''), '{}') from credits.accounts",
+        "select credits.refund_usage(user_id, id, 2, null, 'mine', 'user:x', 'k', sha256(''), '{}') from credits.accounts",
+        "select credits.correct('adjust', user_id, '{}', 'user:x', sha256(''), '{}') from credits.accounts",
+        "select credits.operate_on_account('adjust', user_id, '{}', sha256('')) from credits.accounts",
+        "select credits.save_spend_limits(user_id, 'a', 'admin', null, null) from credits.accounts",
+        "select credits.count_spending(a, 'a', -1000, auth.clock()) from credits.accounts a",
+        "select credits.uncount_spending(id, 'a', 1000, auth.clock()) from credits.accounts",
+        "select credits.sum_up_usage(array[id]) from credits.accounts",
         "create or replace function auth.clock() returns timestamptz language sql return 'infinity'::timestamptz",
         "create function credits.mine() returns integer language sql return 1",
     ];
@@ -215,6 +252,34 @@ async fn a_request_cannot_write_in_the_name_of_the_system() {
 }
 
 #[tokio::test]
+async fn admins_acts_are_refused_to_whoever_is_no_admin() {
+    let ledger = Ledger::start().await;
+    let (ada, mut issuer) = scene(&ledger).await;
+    let session: String = sqlx::query_scalar("select id from auth.sessions where user_id = $1")
+        .bind(&ada.id)
+        .fetch_one(&ledger.db.owner)
+        .await
+        .expect("a session");
+    let n_before = ledger.n_entries().await;
+    for sql in [
+        "select (credits.act_on_account($1, $2, 'adjust', $1, '{\"amount\": 1000, \"reason\": \"r\", \"key\": \"k\"}', sha256(''), '{}')).outcome",
+        "select (credits.act_on_account($1, $2, 'refund', $1, '{\"seq\": 2, \"reason\": \"r\"}', sha256(''), '{}')).outcome",
+        "select outcome from credits.administer_spend_limits($1, $2, $1, 'a', true, null, null, '{}')",
+    ] {
+        let outcome: String = sqlx::query_scalar(sql)
+            .bind(&ada.id)
+            .bind(&session)
+            .fetch_one(&mut issuer)
+            .await
+            .expect(sql);
+        assert_eq!(outcome, "forbidden", "{sql}");
+    }
+    assert_eq!(ledger.n_entries().await, n_before);
+    drop(ada);
+    ledger.finish().await;
+}
+
+#[tokio::test]
 async fn free_credits_beyond_a_million_at_once_are_refused() {
     let ledger = Ledger::start_with(&[("CREDITS_SIGNUP_BONUS", "0")]).await;
     let (ada, mut issuer) = {
@@ -270,10 +335,10 @@ async fn with_a_current_user_only_that_users_rows_are_visible() {
         .await
         .expect("set");
     for table in USER_TABLES {
-        let column = if table == "accounts" {
-            "id"
-        } else {
-            "account_id"
+        let column = match table {
+            "accounts" => "id",
+            "gifts" => "giver_account_id",
+            _ => "account_id",
         };
         let sql = format!("select distinct {column} from credits.{table}");
         let visible: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
@@ -309,9 +374,16 @@ async fn fill_rare_tables(ledger: &Ledger) {
             "insert into credits.packages (id, name, credits, price_cents, currency, created_at, updated_at)
              values ('p', 'P', 1, 1, 'EUR', auth.clock(), auth.clock());
              insert into credits.purchases (account_id, id, package_id, credits, price_cents, currency, created_at)
-             select id, 'one', 'p', 1, 1, 'EUR', auth.clock() from credits.accounts;
+             select id, 'one-' || id, 'p', 1, 1, 'EUR', auth.clock() from credits.accounts;
              insert into credits.freezes select id, 'f', 'admin', auth.clock(), null from credits.accounts;
-             insert into credits.spend_limits (account_id, app_id, period, cap) select id, 'a', 'day', 5 from credits.accounts;",
+             insert into credits.spend_limits (account_id, app_id, period, set_by, cap, updated_at)
+             select id, 'a', 'day', 'user', 5, auth.clock() from credits.accounts;
+             insert into credits.spend_counters select id, 'a', 'day', auth.clock(), 5 from credits.accounts;
+             insert into credits.gifts (id, giver_account_id, made_seq, amount, credit_grant_ids, amounts, code_hash, created_at, expires_at)
+             select lpad(row_number() over ()::text, 22, '0'), id, 1, 1, '{1}', '{1}', sha256(user_id::bytea), auth.clock(),
+                    auth.clock() + interval '1 day' from credits.accounts;
+             insert into credits.usage_hours select id, auth.clock(), 'a', 1, 1, 0 from credits.accounts;
+             insert into credits.usage_progress select id, 1 from credits.accounts;",
         )
         .await
         .expect("filled");

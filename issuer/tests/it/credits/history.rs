@@ -176,3 +176,64 @@ async fn nobody_sees_the_transactions_of_somebody_else() {
     assert_eq!(amounts(&page(&bob, "?cursor=100").await.0), [150]);
     ledger.finish().await;
 }
+
+#[tokio::test]
+async fn filters_narrow_the_list_and_stay_on_the_next_page() {
+    let ledger = Ledger::start().await;
+    let ada = ledger.user("ada").await;
+    for amount in 1..=3 {
+        spend(&ada, amount).await.expect(200);
+        let other = json!({"amount": amount * 10, "appId": "other&app", "description": "d"});
+        ada.post("/api/v1/credits/use", other).await.expect(200);
+        ledger.advance(Duration::seconds(60)).await;
+    }
+    let start = ledger.app.clock.now() - Duration::seconds(180);
+    let at = |minutes: i64| rfc3339(start + Duration::minutes(minutes));
+    for (query, expected) in [
+        ("?type=usage".to_owned(), vec![-30, -3, -20, -2, -10, -1]),
+        ("?type=bonus".to_owned(), vec![150]),
+        ("?type=refund".to_owned(), vec![]),
+        ("?appId=test".to_owned(), vec![-3, -2, -1]),
+        ("?appId=other%26app".to_owned(), vec![-30, -20, -10]),
+        (format!("?from={}", at(1)), vec![-30, -3, -20, -2]),
+        (format!("?to={}", at(1)), vec![-10, -1, 150]),
+        (format!("?from={}&to={}", at(1), at(2)), vec![-20, -2]),
+        (format!("?from={}", at(3)), vec![]),
+        (format!("?to={}", at(0)), vec![]),
+        (
+            format!("?from={}&appId=test&type=usage", at(1)),
+            vec![-3, -2],
+        ),
+        ("?type=usage&offset=4".to_owned(), vec![-10, -1]),
+    ] {
+        assert_eq!(amounts(&page(&ada, &query).await.0), expected, "{query}");
+    }
+    let query = format!("?limit=1&type=usage&appId=other%26app&to={}", at(3));
+    let (first, link) = page(&ada, &query).await;
+    let (second, link) = page(&ada, next(&link)).await;
+    let (third, last) = page(&ada, next(&link)).await;
+    assert_eq!(amounts(&[first, second, third].concat()), [-30, -20, -10]);
+    assert_eq!(last, "");
+    drop(ada);
+    ledger.finish().await;
+}
+
+#[tokio::test]
+async fn bad_filters_are_refused() {
+    let ledger = Ledger::start().await;
+    let ada = ledger.user("ada").await;
+    for query in [
+        "?type=hold",
+        "?type=",
+        "?appId=",
+        "?appId=a%20b",
+        "?from=yesterday",
+        "?to=1",
+    ] {
+        ada.get(&format!("{TRANSACTIONS}{query}"))
+            .await
+            .expect_problem(422, "validation_failed");
+    }
+    drop(ada);
+    ledger.finish().await;
+}

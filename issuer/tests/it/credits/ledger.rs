@@ -4,9 +4,9 @@ use std::ops::Deref;
 
 use issuer::credits::{Incident, reconcile};
 use serde_json::{Value, json};
-use sqlx::Connection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
+use sqlx::{Connection, Executor};
 use time::{Duration, OffsetDateTime};
 
 use crate::support::{Actor, Answer, TestApp};
@@ -65,6 +65,11 @@ impl Ledger {
         self.finished = true;
     }
 
+    /// An admin who has just signed in.
+    pub async fn admin(&self, name: &str) -> Actor<'_> {
+        crate::admin::admin(&self.app, name).await
+    }
+
     /// Moves all clocks; tokens expire meanwhile, so the actor signs in anew.
     pub async fn advance_with<'a>(&'a self, by: Duration, actor: &Actor<'a>) -> Actor<'a> {
         self.advance(by).await;
@@ -102,6 +107,53 @@ impl Ledger {
             .bind(expires.map(|expires| now + expires))
             .bind(key)
             .bind(now),
+        )
+        .await;
+    }
+
+    /// Leaves room for so many credits and no more, in an account without entries. By force: an
+    /// entry moves 10^12 at most, and nine thousand of them would take long.
+    pub async fn fill(&self, user: &Actor<'_>, room: i64) {
+        const MOST: i64 = (1 << 53) - 1;
+        self.add_lot(user, "refund", 1, None).await;
+        let mut tx = self.db.owner.begin().await.expect("begun");
+        for sql in [
+            "set local session_replication_role = replica",
+            "alter table credits.entries drop constraint entries_rules",
+        ] {
+            tx.execute(sql).await.expect("forced");
+        }
+        for sql in [
+            "update credits.entries e
+                set kind = 'refund', system_account = 'claw_back', deltas = array[$2], system_delta = -$2,
+                    balance_after = $2, earned_after = 0
+               from credits.accounts a where a.user_id = $1 and e.account_id = a.id",
+            "update credits.credit_grants g set remaining = $2
+               from credits.accounts a where a.user_id = $1 and g.account_id = a.id",
+        ] {
+            let query = sqlx::query(sql).bind(&user.id).bind(MOST - room);
+            query.execute(&mut *tx).await.expect("filled");
+        }
+        let sql = "alter table credits.entries add constraint entries_rules check (credits.check_entry(entries)) not valid";
+        tx.execute(sql).await.expect("in force again");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Makes an account owe credits, as a claw-back of what is spent already does.
+    pub async fn owe(&self, user: &Actor<'_>, amount: i64) {
+        buy(&self.app, user, "owed", amount, None).await;
+        self.run(
+            sqlx::query(
+                "with a as (update credits.accounts set seq = seq + 1 where user_id = $1 returning id, seq)
+                 insert into credits.entries
+                   (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas, debt_delta,
+                    purchase_id, created_at)
+                 select a.id, a.seq, 'refund', 2 * $2, 'claw_back', $2,
+                        array[(select max(g.id) from credits.credit_grants g where g.account_id = a.id)], array[-$2], $2,
+                        'owed', auth.clock() from a",
+            )
+            .bind(&user.id)
+            .bind(amount),
         )
         .await;
     }
@@ -156,6 +208,36 @@ impl Drop for Ledger {
             self.finished || std::thread::panicking(),
             "the test ended without Ledger::finish"
         );
+    }
+}
+
+/// A purchase that was paid, as a payment would add it.
+pub async fn buy(
+    app: &TestApp,
+    user: &Actor<'_>,
+    id: &str,
+    amount: i64,
+    expires: Option<Duration>,
+) {
+    let now = app.app.clock.now();
+    for sql in [
+        "insert into credits.packages (id, name, credits, price_cents, currency, created_at, updated_at)
+         values ('test', 'Test', 100, 100, 'EUR', auth.clock(), auth.clock()) on conflict do nothing",
+        "insert into credits.purchases (account_id, id, package_id, credits, price_cents, currency, status, created_at, paid_at)
+         select id, $2, 'test', $3, $3, 'EUR', 'paid', $4, $4 from credits.accounts where user_id = $1",
+        "select credits.add_credit_grant(id, 'purchase', 'purchase', 'sales', $3, $5, $2, 'payment:' || $2, $4)
+           from credits.accounts where user_id = $1",
+    ] {
+        let query = sqlx::query(sql);
+        let query = match sql.starts_with("insert into credits.packages") {
+            true => query,
+            false => query.bind(&user.id).bind(id).bind(amount).bind(now),
+        };
+        let query = match sql.contains("$5") {
+            true => query.bind(expires.map(|expires| now + expires)),
+            false => query,
+        };
+        query.execute(&app.db.owner).await.expect("bought");
     }
 }
 

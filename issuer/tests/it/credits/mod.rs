@@ -3,17 +3,25 @@
 
 mod attacks;
 mod balance;
+mod batches;
+mod corrections;
+pub mod gifts;
 mod history;
 mod holds;
-mod ledger;
+pub mod ledger;
+mod mixed;
 mod purchases;
 mod random;
+mod receipts;
 mod reconcile;
 mod refused_input;
 mod signup_bonus;
+mod sleeping;
+mod spend_limits;
 mod statements;
 mod storms;
 mod tables;
+mod usage;
 mod use_credits;
 
 pub use ledger::Ledger;

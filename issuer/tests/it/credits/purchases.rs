@@ -45,7 +45,7 @@ async fn everybody_sees_their_own_purchases() {
         .await;
     let expected = json!([{
         "id": "p1", "packageId": "small", "credits": 500, "priceCents": 500, "currency": "EUR",
-        "status": "pending", "createdAt": "2026-03-01T12:00:00Z", "paidAt": null,
+        "status": "pending", "refundedCents": 0, "creditsTakenBack": 0, "dispute": null, "createdAt": "2026-03-01T12:00:00Z", "paidAt": null,
     }]);
     assert_eq!(ada.get(PURCHASES).await.expect(200).body, expected);
     assert_eq!(bob.get(PURCHASES).await.expect(200).body, json!([]));

@@ -9,18 +9,22 @@ use time::Duration;
 
 use super::Ledger;
 use super::ledger::{HOLDS, balance, capture, held, hold, release, spend, spend_once};
+use crate::support::proving;
 
 /// As many as wait for the database at the same time.
 const CLIENTS: usize = 16;
 
 #[tokio::test]
 async fn a_storm_of_repeated_keys_on_a_scarce_account_posts_exactly_what_there_is() {
-    let ledger = Ledger::start_with(&[("CREDITS_SIGNUP_BONUS", "100")]).await;
+    let n_calls = proving("CALLS").unwrap_or(600);
+    // Each request is sent four times, and there are credits for two in three of them.
+    let (n_keys, n_credits) = (n_calls / 4, n_calls / 6);
+    let bonus = n_credits.to_string();
+    let ledger = Ledger::start_with(&[("CREDITS_SIGNUP_BONUS", &bonus)]).await;
     let ada = ledger.user("ada").await;
-    // 150 requests, each sent four times, for 100 credits.
-    let calls = (0..600).map(|i| {
-        let ada = &ada;
-        async move { (i % 150, spend_once(ada, 1, &format!("k{}", i % 150)).await) }
+    let calls = (0..n_calls).map(|i| {
+        let (ada, key) = (&ada, i % n_keys);
+        async move { (key, spend_once(ada, 1, &format!("k{key}")).await) }
     });
     let answers: Vec<_> = stream::iter(calls)
         .buffer_unordered(CLIENTS)
@@ -34,13 +38,14 @@ async fn a_storm_of_repeated_keys_on_a_scarce_account_posts_exactly_what_there_i
             other => panic!("{other}: {}", answer.text),
         }
     }
-    assert_eq!(posted.len(), 100);
+    assert_eq!(posted.len() as u64, n_credits);
     let fresh = answers
         .iter()
         .filter(|(_, a)| a.status == 200 && a.header("idempotent-replayed").is_empty());
-    assert_eq!(fresh.count(), 100);
+    assert_eq!(fresh.count() as u64, n_credits);
     assert_eq!(balance(&ada).await, 0);
     ledger.finish().await;
+    println!("figure: {n_calls} calls for {n_credits} credits: exactly {n_credits} posted");
 }
 
 #[tokio::test]

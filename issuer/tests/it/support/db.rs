@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
+use super::proving::mutation;
 use issuer::db::embedded::{Durability, Logins, Options, start_or_join};
 use issuer::db::{self, migrate};
 use issuer::ids::Entropy;
@@ -138,6 +139,7 @@ async fn template(admin: &mut PgConnection, logins: &Logins) -> String {
             .hash(&mut hasher);
     }
     CLOCK.hash(&mut hasher);
+    mutation().hash(&mut hasher);
     let name = format!("template_{:016x}", hasher.finish());
     // Session-level: whoever comes second waits until the first has finished.
     admin
@@ -182,6 +184,10 @@ async fn make_template(admin: &mut PgConnection, logins: &Logins, name: &str) {
         .execute(CLOCK)
         .await
         .expect("the clock can be replaced");
+    if let Some(mutation) = mutation() {
+        let mutated = connection.execute(AssertSqlSafe(mutation)).await;
+        mutated.expect("the rule can be taken out");
+    }
     sqlx::query("insert into public.test_clock values ($1)")
         .bind(TestDb::START)
         .execute(&mut connection)

@@ -6,8 +6,10 @@ pub mod app;
 pub mod authenticator;
 pub mod db;
 pub mod mail;
+pub mod proving;
 
 pub use actor::Actor;
 pub use answer::Answer;
 pub use app::TestApp;
 pub use mail::MailApp;
+pub use proving::proving;

@@ -129,6 +129,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 struct Lot {
     rank: u8,
+    /// When it was bought; `None` for what was not.
+    bought_at: Option<i64>,
     expires_at: i64,
     remaining: i64,
     held: i64,
@@ -140,9 +142,31 @@ struct Hold {
     amount: i64,
     captured: i64,
     status: &'static str,
+    placed_at: i64,
     expires_at: i64,
     /// Lot and what is reserved in it, in the order of spending.
     reserved: Vec<(usize, i64)>,
+}
+
+/// Credits in escrow.
+#[derive(Debug, Clone)]
+struct Gift {
+    status: &'static str,
+    expires_at: i64,
+    /// Lot and how much of it, in the order they were taken.
+    parts: Vec<(usize, i64)>,
+}
+
+/// A charge or capture that can be refunded.
+#[derive(Debug, Clone)]
+struct Charge {
+    amount: i64,
+    refunded: i64,
+    /// When it was made, and when it began to count towards limits.
+    at: i64,
+    counted_at: i64,
+    /// In the order of spending.
+    parts: Vec<(usize, i64)>,
 }
 
 /// The account.
@@ -158,6 +182,12 @@ pub struct Reference {
     earned: i64,
     spent: i64,
     declines: (i64, u32),
+    gifts: Vec<Gift>,
+    charges: Vec<Charge>,
+    /// Of a day and of a month.
+    pub caps: [Option<i64>; 2],
+    /// What counts, and when it began to: for the limits of a day and a month.
+    counted: Vec<(i64, i64)>,
 }
 
 const NEVER: i64 = i64::MAX;
@@ -166,6 +196,8 @@ const HOUR: i64 = 3600 * SECOND;
 const SECOND: i64 = 1_000_000;
 const DECLINE_WINDOW: i64 = 60 * SECOND;
 const MAX_DECLINES: u32 = 60;
+const MAX_WAITING: usize = 100;
+const MIN_AGE: i64 = 7 * DAY;
 
 impl Reference {
     pub fn new(now: i64, bonus: i64, free: Free) -> Self {
@@ -180,6 +212,10 @@ impl Reference {
             earned: 0,
             spent: 0,
             declines: (i64::MIN, 0),
+            gifts: Vec::new(),
+            charges: Vec::new(),
+            caps: [None, None],
+            counted: Vec::new(),
         };
         account.add_lot("signup", bonus, None);
         account
@@ -190,15 +226,22 @@ impl Reference {
             "daily" => 1,
             "signup" => 2,
             "gift" => 3,
-            _ => 4,
+            "refund" => 4,
+            _ => 5,
         };
         self.lots.push(Lot {
             rank,
+            bought_at: None,
             expires_at: expires_at.unwrap_or(NEVER),
             remaining: amount,
             held: 0,
         });
         self.earned += amount;
+    }
+
+    pub fn buy(&mut self, amount: i64, expires_at: Option<i64>, now: i64) {
+        self.add_lot("purchase", amount, expires_at);
+        self.lots.last_mut().expect("just added").bought_at = Some(now);
     }
 
     pub fn lots(&self) -> Vec<(i64, i64)> {
@@ -231,9 +274,15 @@ impl Reference {
             .iter()
             .map(|lot| lot.expires_at)
             .filter(|at| *at != NEVER);
+        let gifts = self
+            .gifts
+            .iter()
+            .filter(|gift| gift.status == "waiting")
+            .map(|gift| gift.expires_at);
         let next = holds
             .chain(lots)
-            .chain([self.daily_due_at])
+            .chain(gifts)
+            .chain([self.daily_due_at, window_end(0, now)])
             .filter(|at| *at > now)
             .min();
         next.unwrap_or(now) - now
@@ -303,10 +352,22 @@ impl Reference {
         if self.available(now) < amount {
             return self.decline(now, has_key);
         }
-        for (lot, part) in self.allocate(amount, now) {
-            self.lots[lot].remaining -= part;
+        if self.reached_limit(amount, now).is_some() {
+            return Answer::of("limit_reached");
+        }
+        self.counted.push((amount, now));
+        let parts = self.allocate(amount, now);
+        for (lot, part) in &parts {
+            self.lots[*lot].remaining -= part;
         }
         self.spent += amount;
+        self.charges.push(Charge {
+            amount,
+            refunded: 0,
+            at: now,
+            counted_at: now,
+            parts,
+        });
         Answer {
             available: Some(self.available(now)),
             charged: Some(amount),
@@ -330,6 +391,13 @@ impl Reference {
         if self.available(now) < amount {
             return self.decline(now, request.key().is_some());
         }
+        if let Some(reached) = self.reached_limit(amount, now) {
+            return Answer {
+                hold: Some(reached),
+                ..Answer::of("limit_reached")
+            };
+        }
+        self.counted.push((amount, now));
         let reserved = self.allocate(amount, now);
         for (lot, part) in &reserved {
             self.lots[*lot].held += part;
@@ -340,6 +408,7 @@ impl Reference {
             amount,
             captured: 0,
             status: "open",
+            placed_at: now,
             expires_at,
             reserved,
         };
@@ -360,6 +429,7 @@ impl Reference {
             Ok(found) => found,
             Err(outcome) => return Answer::of(outcome),
         };
+        let mut parts = Vec::new();
         let left = hold.amount - hold.captured;
         let amount = amount.unwrap_or(left);
         if amount > left {
@@ -372,11 +442,21 @@ impl Reference {
             lots[*lot].held -= taken;
             *part -= taken;
             to_take -= taken;
+            parts.push((*lot, taken));
         }
         hold.captured += amount;
+        let counted_at = hold.placed_at;
         if is_final || amount == left {
             end(hold, lots, "captured");
+            self.counted.push((amount - left, counted_at));
         }
+        self.charges.push(Charge {
+            amount,
+            refunded: 0,
+            at: now,
+            counted_at,
+            parts,
+        });
         self.spent += amount;
         self.answer_hold(id, Some(amount))
     }
@@ -384,7 +464,11 @@ impl Reference {
     fn release(&mut self, request: &Request, id: &str, now: i64) -> Answer {
         self.settle(now);
         match self.open_hold(request, id) {
-            Ok((hold, lots)) => end(hold, lots, "released"),
+            Ok((hold, lots)) => {
+                let freed = (hold.captured - hold.amount, hold.placed_at);
+                end(hold, lots, "released");
+                self.counted.push(freed);
+            }
             Err(outcome) => return Answer::of(outcome),
         }
         self.answer_hold(id, None)
@@ -438,19 +522,31 @@ impl Reference {
     }
 
     fn settle(&mut self, now: i64) {
+        self.settle_lapsed(now);
+        if self.free.daily > 0 && self.frozen.is_none() && self.daily_due_at <= now {
+            self.add_daily(now);
+            self.daily_due_at = now + DAY;
+        }
+    }
+
+    /// All but the daily credits.
+    fn settle_lapsed(&mut self, now: i64) {
         for hold in self
             .holds
             .values_mut()
             .filter(|hold| hold.status == "open" && hold.expires_at <= now)
         {
             end(hold, &mut self.lots, "expired");
+            self.counted
+                .push((hold.captured - hold.amount, hold.placed_at));
+        }
+        for i in 0..self.gifts.len() {
+            if self.gifts[i].status == "waiting" && self.gifts[i].expires_at <= now {
+                self.give_back(i, "expired");
+            }
         }
         for lot in self.lots.iter_mut().filter(|lot| lot.expires_at <= now) {
             lot.remaining = lot.held;
-        }
-        if self.free.daily > 0 && self.frozen.is_none() && self.daily_due_at <= now {
-            self.add_daily(now);
-            self.daily_due_at = now + DAY;
         }
     }
 
@@ -469,6 +565,159 @@ impl Reference {
                 self.add_lot("daily", self.free.daily, None);
             }
         }
+    }
+
+    /// Outcome and what can be spent after it, or given when that is too little.
+    pub fn give(&mut self, amount: i64, expires_at: i64, now: i64) -> (&'static str, Option<i64>) {
+        if self.frozen.is_some() {
+            return ("frozen", None);
+        }
+        let waiting = |gift: &&Gift| gift.status == "waiting" && gift.expires_at > now;
+        if self.gifts.iter().filter(waiting).count() >= MAX_WAITING {
+            return ("too_many_gifts", None);
+        }
+        self.settle(now);
+        let is_giftable =
+            |lot: &Lot| lot.bought_at.is_some_and(|at| at <= now - MIN_AGE) && lot.expires_at > now;
+        let mut order: Vec<usize> = (0..self.lots.len())
+            .filter(|i| is_giftable(&self.lots[*i]))
+            .collect();
+        order.sort_by_key(|i| (-self.lots[*i].expires_at, *i));
+        let giftable = order
+            .iter()
+            .map(|i| self.lots[*i].remaining - self.lots[*i].held)
+            .sum();
+        if giftable < amount {
+            return ("insufficient", Some(giftable));
+        }
+        let (mut left, mut parts, mut ends_at) = (amount, Vec::new(), expires_at);
+        for i in order {
+            let part = left.min(self.lots[i].remaining - self.lots[i].held);
+            if part > 0 {
+                self.lots[i].remaining -= part;
+                ends_at = ends_at.min(self.lots[i].expires_at);
+                parts.push((i, part));
+                left -= part;
+            }
+        }
+        self.gifts.push(Gift {
+            status: "waiting",
+            expires_at: ends_at,
+            parts,
+        });
+        ("done", Some(self.available(now)))
+    }
+
+    pub fn free(&self) -> Free {
+        self.free
+    }
+
+    pub fn n_gifts(&self) -> usize {
+        self.gifts.len()
+    }
+
+    pub fn cancel_gift(&mut self, i: usize, now: i64) -> &'static str {
+        self.settle(now);
+        match self.gifts[i].status {
+            "waiting" => {
+                self.give_back(i, "cancelled");
+                "done"
+            }
+            "cancelled" => "done",
+            _ => "ended",
+        }
+    }
+
+    /// Somebody else takes it: nothing happens in this account.
+    pub fn gift_is_redeemed(&mut self, i: usize, now: i64) -> &'static str {
+        let gift = &mut self.gifts[i];
+        match gift.status {
+            "redeemed" => "done",
+            "waiting" if gift.expires_at > now && self.frozen.is_some() => "blocked",
+            "waiting" if gift.expires_at > now => {
+                gift.status = "redeemed";
+                "done"
+            }
+            _ => "no_gift",
+        }
+    }
+
+    fn give_back(&mut self, i: usize, status: &'static str) {
+        self.gifts[i].status = status;
+        for (lot, part) in self.gifts[i].parts.clone() {
+            self.lots[lot].remaining += part;
+        }
+    }
+
+    pub fn adjust(&mut self, amount: i64, expires_at: Option<i64>, now: i64) -> &'static str {
+        self.settle_lapsed(now);
+        if amount > 0 {
+            let kind = if expires_at.is_some() {
+                "gift"
+            } else {
+                "refund"
+            };
+            self.add_lot(kind, amount, expires_at);
+            return "done";
+        }
+        if self.available(now) < -amount {
+            return "insufficient";
+        }
+        for (lot, part) in self.allocate(-amount, now) {
+            self.lots[lot].remaining -= part;
+        }
+        "done"
+    }
+
+    pub fn n_charges(&self) -> usize {
+        self.charges.len()
+    }
+
+    pub fn refund(&mut self, i: usize, amount: i64, now: i64) -> &'static str {
+        self.settle_lapsed(now);
+        let charge = &mut self.charges[i];
+        if charge.refunded == charge.amount {
+            return "nothing_left";
+        }
+        if amount > charge.amount - charge.refunded {
+            return "exceeds_charge";
+        }
+        let (mut passed, mut left) = (charge.refunded, amount);
+        charge.refunded += amount;
+        let (at, counted_at) = (charge.at, charge.counted_at);
+        let mut lapsed: Option<(i64, i64)> = None;
+        for (lot, part) in charge.parts.iter().rev() {
+            let skipped = passed.min(*part);
+            passed -= skipped;
+            let back = left.min(part - skipped);
+            left -= back;
+            let lot = &mut self.lots[*lot];
+            if back > 0 && lot.expires_at <= now {
+                let until = now + (lot.expires_at - at).max(DAY);
+                let (sum, last) = lapsed.unwrap_or((0, until));
+                lapsed = Some((sum + back, last.max(until)));
+            } else {
+                lot.remaining += back;
+            }
+        }
+        if let Some((sum, until)) = lapsed {
+            self.add_lot("refund", sum, Some(until));
+            self.earned -= sum;
+        }
+        self.spent -= amount;
+        self.counted.push((-amount, counted_at));
+        "done"
+    }
+
+    /// The limit that forbids it, what counts towards it, and its period.
+    fn reached_limit(&self, amount: i64, now: i64) -> Option<(i64, i64, String)> {
+        ["day", "month"].iter().enumerate().find_map(|(i, period)| {
+            let starts_at = window_start(i, now);
+            let counted = self.counted.iter().filter(|(_, at)| *at >= starts_at);
+            let used: i64 = counted.map(|(amount, _)| amount).sum();
+            let cap = self.caps[i].filter(|cap| used + amount > *cap)?;
+            Some((cap, used, (*period).into()))
+        })
     }
 
     fn available(&self, now: i64) -> i64 {
@@ -499,6 +748,25 @@ impl Reference {
         }
         parts
     }
+}
+
+/// When the day or month of that instant begins (UTC).
+fn window_start(period: usize, at: i64) -> i64 {
+    let at = time::OffsetDateTime::UNIX_EPOCH + time::Duration::microseconds(at);
+    let midnight = at.replace_time(time::Time::MIDNIGHT);
+    let start = match period {
+        0 => midnight,
+        _ => midnight
+            .replace_day(1)
+            .expect("every month has a first day"),
+    };
+    i64::try_from(start.unix_timestamp_nanos() / 1000).expect("in range")
+}
+
+fn window_end(period: usize, at: i64) -> i64 {
+    let start = window_start(period, at);
+    // 31 days after the first of a month is in the next one.
+    window_start(period, start + if period == 0 { DAY } else { 31 * DAY })
 }
 
 fn end(hold: &mut Hold, lots: &mut [Lot], status: &'static str) {

@@ -3,11 +3,11 @@
 use super::{Case, case};
 use crate::forge::{
     Members, X, claims, decode, encode, header, jwk, other_jwk, other_key, plain, quoted, segments,
-    signed, signed_by,
+    signed, signed_by, signed_with_torsion,
 };
 
 pub fn cases() -> Vec<Case> {
-    [bent(), foreign(), unusable_keys()]
+    [bent(), torsion(), foreign(), unusable_keys()]
         .into_iter()
         .flatten()
         .collect()
@@ -47,6 +47,20 @@ fn bent() -> Vec<Case> {
         bad("halves swapped", &[&bytes[32..], &bytes[..32]].concat()),
         bad("R the identity, s zero", &[&[1][..], &[0; 63]].concat()),
     ]
+}
+
+/// Right but for the cofactor: by a rule that multiplies with it, all of them are good.
+fn torsion() -> Vec<Case> {
+    let bad = |i: usize| {
+        let name = format!("R with a part of small order, number {i}");
+        case(&name, signed_with_torsion(i), "bad_signature")
+    };
+    let good = case(
+        "R made of the same numbers without such a part",
+        signed_with_torsion(0),
+        "ok",
+    );
+    (1..8).map(bad).chain([good]).collect()
 }
 
 /// Right signatures of something else or by somebody else.

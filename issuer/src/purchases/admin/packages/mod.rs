@@ -1,0 +1,5 @@
+//! Packages, for admins.
+
+mod api;
+
+pub use api::PackagesApi;

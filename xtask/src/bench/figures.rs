@@ -1,0 +1,107 @@
+//! Ratios of several rounds, their spread, and what they have to reach.
+
+use anyhow::{Result, bail};
+
+use crate::ui;
+
+/// A ratio in thousandths for each round, and the figure to reach.
+pub struct Figure {
+    /// What was divided by what.
+    pub name: String,
+    /// One ratio a round.
+    pub ratios: Vec<u64>,
+    /// What the median has to reach.
+    pub goal: Goal,
+}
+
+/// In thousandths.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// At least so much.
+    AtLeast(u64),
+    /// At most so much.
+    AtMost(u64),
+}
+
+impl Goal {
+    fn is_reached(self, median: u64) -> bool {
+        match self {
+            Self::AtLeast(goal) => median >= goal,
+            Self::AtMost(goal) => median <= goal,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtLeast(goal) => format!("≥ {}", decimal(goal)),
+            Self::AtMost(goal) => format!("≤ {}", decimal(goal)),
+        }
+    }
+}
+
+/// Prints them all, and fails when one was not reached.
+pub fn conclude(figures: &[Figure]) -> Result<()> {
+    let header = ["figure", "median", "spread", "to reach"].map(str::to_owned);
+    let mut rows = vec![header.to_vec()];
+    let mut n_missed = 0;
+    for figure in figures {
+        let [least, median, most] = spread(&figure.ratios);
+        n_missed += usize::from(!figure.goal.is_reached(median));
+        rows.push(vec![
+            figure.name.clone(),
+            decimal(median),
+            format!("{}–{}", decimal(least), decimal(most)),
+            figure.goal.text(),
+        ]);
+    }
+    println!("\n{}", ui::table(&rows));
+    match n_missed {
+        0 => Ok(()),
+        _ => bail!("{n_missed} of {} figures not reached", figures.len()),
+    }
+}
+
+/// How much of `whole` there is, in thousandths.
+pub fn ratio(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(1000) / whole.max(1)
+}
+
+/// Least, median and most.
+fn spread(values: &[u64]) -> [u64; 3] {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    [
+        values[0],
+        values[values.len() / 2],
+        values[values.len() - 1],
+    ]
+}
+
+/// Thousandths as a decimal number.
+pub fn decimal(thousandths: u64) -> String {
+    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_written_as_decimals() {
+        assert_eq!(decimal(950), "0.950");
+        assert_eq!(decimal(6_004), "6.004");
+        assert_eq!(ratio(1, 3), 333);
+    }
+
+    #[test]
+    fn a_figure_that_is_missed_fails_the_run() {
+        let concluded = |goal, ratios: &[u64]| {
+            let (name, ratios) = ("a ÷ b".to_owned(), ratios.to_vec());
+            conclude(&[Figure { name, ratios, goal }]).is_ok()
+        };
+        assert!(concluded(Goal::AtLeast(950), &[1, 950, 2_000]));
+        assert!(!concluded(Goal::AtLeast(950), &[949, 949, 2_000]));
+        assert!(concluded(Goal::AtMost(6_000), &[1, 6_000, 9_000]));
+        assert!(!concluded(Goal::AtMost(6_000), &[1, 6_001, 9_000]));
+    }
+}
