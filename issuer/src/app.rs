@@ -13,6 +13,7 @@ use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
+use crate::outgoing::{OutgoingClient, Reach};
 use crate::purchases::StripeClient;
 use crate::revocations::Feed;
 use crate::second_factor::ChallengeTokens;
@@ -54,6 +55,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks links and codes in mail.
     pub mail_links: MailLinks,
+    /// Calls addresses that users gave.
+    pub outgoing: OutgoingClient,
     /// Sends charges to the ledger.
     pub charges: Batcher,
     /// Makes the codes of gifts.
@@ -97,6 +100,7 @@ impl App {
             gift_codes: GiftCodes::new(master_keys.derive_all(Purpose::GiftCodes)),
             challenges: ChallengeTokens::new(master_keys.derive_all(Purpose::LoginChallenges)),
             passkeys: config.passkeys.as_ref().and_then(RelyingParty::new),
+            outgoing: OutgoingClient::new(Reach::of(config.mode)),
             charges: Batcher::new(db.clone(), config.credits),
             config,
             db,

@@ -33,6 +33,15 @@ pub struct Metrics {
     pub mails_waiting: Gauge,
     /// Age of the oldest mail that waits.
     pub mail_oldest_secs: Gauge,
+    /// Attempts to deliver a webhook by outcome: delivered, retry, dead; dead counts what was given
+    /// up without one, too.
+    pub webhooks: Family<OutcomeLabel, Counter>,
+    /// Webhooks that wait.
+    pub webhooks_waiting: Gauge,
+    /// Webhooks that were given up and can be replayed.
+    pub webhooks_dead: Gauge,
+    /// Age of the oldest webhook that waits.
+    pub webhook_oldest_secs: Gauge,
     /// Whether rate limits are shared through Redis at this moment; 0 without Redis.
     pub rate_limit_shared_up: Gauge,
     /// Draws that were decided in process although Redis is configured.
@@ -91,6 +100,10 @@ impl Metrics {
             mails: Family::default(),
             mails_waiting: Gauge::default(),
             mail_oldest_secs: Gauge::default(),
+            webhooks: Family::default(),
+            webhooks_waiting: Gauge::default(),
+            webhooks_dead: Gauge::default(),
+            webhook_oldest_secs: Gauge::default(),
             rate_limit_shared_up: Gauge::default(),
             rate_limit_fallbacks: Counter::default(),
             stripe_events: Family::default(),
@@ -103,6 +116,7 @@ impl Metrics {
         };
         metrics.register_all();
         metrics.register_purchases();
+        metrics.register_webhooks();
         metrics
     }
 
@@ -191,6 +205,30 @@ impl Metrics {
             "stripe_events_unresolved",
             "Reports of Stripe that were refused or given up",
             self.stripe_events_unresolved.clone(),
+        );
+    }
+
+    fn register_webhooks(&mut self) {
+        let to = &mut self.registry;
+        to.register(
+            "webhooks",
+            "Attempts to deliver a webhook by outcome",
+            self.webhooks.clone(),
+        );
+        to.register(
+            "webhooks_waiting",
+            "Webhooks that wait",
+            self.webhooks_waiting.clone(),
+        );
+        to.register(
+            "webhooks_dead",
+            "Webhooks that were given up and can be replayed",
+            self.webhooks_dead.clone(),
+        );
+        to.register(
+            "webhook_oldest_seconds",
+            "Age of the oldest webhook that waits",
+            self.webhook_oldest_secs.clone(),
         );
     }
 

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::http::problem::{AdminOnly, FieldError, Problem, ProblemCode, Refusal};
 use crate::http::tags::Tag;
 use crate::http::{AdminCaller, Body, RequestInfo};
+use crate::outgoing::Reach;
 
 /// Apps and service credentials, for admins.
 #[derive(Debug)]
@@ -193,7 +194,7 @@ impl AppsApi {
         caller: AdminCaller,
         body: Body<AppRequest>,
     ) -> Result<Created<CreatedApp>, Refusal<AdminOnly>> {
-        let (app_id, fields) = body.0.check()?;
+        let (app_id, fields) = body.0.check(self.app.outgoing.reach())?;
         let create = AppAct::Create(fields);
         let secret = act::act_on_app(&self.app, &caller.0, &app_id, &create, &request).await?;
         Ok(Created::Created(Json(CreatedApp {
@@ -227,7 +228,7 @@ impl AppsApi {
         body: Body<AppUpdate>,
     ) -> Result<Json<AppAnswer>, Refusal<AdminOnly>> {
         let id = known_id(&app_id.0)?;
-        let update = AppAct::Update(checked(body.0.into())?);
+        let update = AppAct::Update(checked(body.0.into(), self.app.outgoing.reach())?);
         act::act_on_app(&self.app, &caller.0, id, &update, &request).await?;
         let app = self.load(&caller, id).await?;
         Ok(Json(AppAnswer { app }))
@@ -272,6 +273,8 @@ impl AppsApi {
     }
 
     /// Make another webhook secret
+    ///
+    /// The one before signs beside it for 24 hours.
     #[oai(
         path = "/apps/:app_id/webhook-secret",
         method = "post",
@@ -372,7 +375,7 @@ impl From<AppUpdate> for AppFields {
 }
 
 impl AppRequest {
-    fn check(self) -> Result<(String, AppFields), Problem> {
+    fn check(self, reach: Reach) -> Result<(String, AppFields), Problem> {
         let fields = AppFields {
             name: self.name,
             audiences: self.audiences,
@@ -381,7 +384,7 @@ impl AppRequest {
             spend_limit_month: self.spend_limit_month,
             webhook_url: self.webhook_url,
         };
-        let mut problems = fields.problems();
+        let mut problems = fields.problems(reach);
         if !is_app_id(&self.app_id) {
             problems.push((
                 "appId",
@@ -404,8 +407,8 @@ impl ServiceRequest {
     }
 }
 
-fn checked(fields: AppFields) -> Result<AppFields, Problem> {
-    refuse(fields.problems()).map(|()| fields)
+fn checked(fields: AppFields, reach: Reach) -> Result<AppFields, Problem> {
+    refuse(fields.problems(reach)).map(|()| fields)
 }
 
 fn refuse(problems: Vec<(&'static str, &'static str)>) -> Result<(), Problem> {

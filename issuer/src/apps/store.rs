@@ -146,3 +146,40 @@ pub async fn authenticate_service(
     .await?;
     Ok(row)
 }
+
+/// Webhook secrets sealed under another master key than the one of these bytes, each with its app.
+pub async fn find_outdated_secrets(
+    connection: &mut PgConnection,
+    version: &[u8],
+    limit: i64,
+) -> Result<Vec<(String, Vec<u8>)>, DbError> {
+    let rows = sqlx::query!(
+        r#"select a.id, s.sealed as "sealed!"
+             from auth.apps a
+            cross join unnest(array[a.sealed_webhook_secret, a.previous_webhook_secret]) s (sealed)
+            where substring(s.sealed for 4) <> $1 order by a.id limit $2"#,
+        version,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.sealed)).collect())
+}
+
+/// Takes over a secret that was sealed again; `false` when it has been replaced meanwhile.
+pub async fn reseal_secret(
+    connection: &mut PgConnection,
+    app_id: &str,
+    old: &[u8],
+    new: &[u8],
+) -> Result<bool, DbError> {
+    let resealed = sqlx::query_scalar!(
+        r#"select auth.reseal_webhook_secret($1, $2, $3) as "resealed!""#,
+        app_id,
+        old,
+        new,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(resealed)
+}

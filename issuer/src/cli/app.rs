@@ -6,7 +6,8 @@ use sqlx::PgConnection;
 use super::start::{attach_database, operator_connection, start_app};
 use super::table::{table, to_json};
 use crate::apps::{AppAct, AppFields, AppListing, operator};
-use crate::config::Config;
+use crate::config::{Config, Mode};
+use crate::outgoing::Reach;
 
 /// What to do with apps.
 #[derive(Debug, Subcommand)]
@@ -72,6 +73,11 @@ pub struct Settings {
 /// Runs one of the commands.
 #[expect(clippy::print_stdout, reason = "the answer to the command")]
 pub async fn run(config: Config, command: AppCommand) -> Result<(), String> {
+    // The database of `serve --dev` is its own; one with a URL may be anybody's.
+    let reach = Reach::of(match config.database.url {
+        Some(_) => Mode::Production,
+        None => Mode::Development,
+    });
     let database = attach_database(&config).await?;
     let app = start_app(config, &database).await?;
     let mut connection = operator_connection(&database).await?;
@@ -81,7 +87,7 @@ pub async fn run(config: Config, command: AppCommand) -> Result<(), String> {
             settings,
             json,
         } => {
-            let fields = checked(settings.over(None, &app_id))?;
+            let fields = checked(settings.over(None, &app_id), reach)?;
             let create = AppAct::Create(fields);
             let secret = operator::act_on_app(&app, &mut connection, &app_id, &create)
                 .await
@@ -105,7 +111,7 @@ pub async fn run(config: Config, command: AppCommand) -> Result<(), String> {
         }
         AppCommand::Update { app_id, settings } => {
             let before = find(&mut connection, &app_id).await?;
-            let fields = checked(settings.over(Some(before.into()), &app_id))?;
+            let fields = checked(settings.over(Some(before.into()), &app_id), reach)?;
             operator::act_on_app(&app, &mut connection, &app_id, &AppAct::Update(fields))
                 .await
                 .map_err(|error| error.to_string())?;
@@ -148,8 +154,8 @@ impl Settings {
     }
 }
 
-fn checked(fields: AppFields) -> Result<AppFields, String> {
-    match fields.problems().first() {
+fn checked(fields: AppFields, reach: Reach) -> Result<AppFields, String> {
+    match fields.problems(reach).first() {
         None => Ok(fields),
         Some((field, words)) => Err(format!("{field} {words}")),
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod app;
+mod app_webhook;
 mod audit;
 mod calibrate;
 mod credits;
@@ -54,7 +55,7 @@ enum Command {
     /// Look after apps
     App {
         #[command(subcommand)]
-        command: app::AppCommand,
+        command: AppCommand,
     },
     /// Look after the credentials of services
     ServiceToken {
@@ -95,6 +96,17 @@ enum UserCommand {
     Act(user::UserCommand),
 }
 
+#[derive(Debug, Subcommand)]
+enum AppCommand {
+    /// Look at what apps are told, and send it again
+    Webhook {
+        #[command(subcommand)]
+        command: app_webhook::WebhookCommand,
+    },
+    #[command(flatten)]
+    Act(app::AppCommand),
+}
+
 /// Runs the program.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -124,7 +136,12 @@ pub fn run() -> ExitCode {
                 }
                 UserCommand::Act(command) => user::run(read(Mode::Development)?, command).await,
             },
-            Command::App { command } => app::run(read(Mode::Development)?, command).await,
+            Command::App { command } => match command {
+                AppCommand::Webhook { command } => {
+                    app_webhook::run(read(Mode::Development)?, command).await
+                }
+                AppCommand::Act(command) => app::run(read(Mode::Development)?, command).await,
+            },
             Command::ServiceToken { command } => {
                 service_token::run(read(Mode::Development)?, command).await
             }

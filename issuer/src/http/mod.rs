@@ -58,6 +58,7 @@ use crate::second_factor::passkeys::PasskeysApi;
 use crate::sessions::SessionsApi;
 use crate::settings::SettingsApi;
 use crate::signing_keys::JwksApi;
+use crate::webhooks::WebhooksApi;
 
 /// The whole service.
 pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
@@ -155,9 +156,14 @@ fn api(app: &Arc<App>) -> OpenApiService<impl OpenApi + 'static, ()> {
         AdminApi {
             app: Arc::clone(app),
         },
-        AppsApi {
-            app: Arc::clone(app),
-        },
+        (
+            AppsApi {
+                app: Arc::clone(app),
+            },
+            WebhooksApi {
+                app: Arc::clone(app),
+            },
+        ),
         JwksApi {
             app: Arc::clone(app),
         },

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::metrics::JobLabels;
 use crate::{
-    accounts, audit, credits, mail, purchases, revocations, second_factor, sessions, signing_keys,
+    accounts, apps, audit, credits, mail, purchases, revocations, second_factor, sessions,
+    signing_keys, webhooks,
 };
 
 /// Starts every job; they end when the set is dropped.
@@ -39,6 +40,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
         APPLY_PAYMENTS_EVERY,
         Arc::clone(app),
         |app| Box::pin(apply_payments(app)),
+    ));
+    jobs.spawn(run(
+        "webhooks",
+        SEND_WEBHOOKS_EVERY,
+        Arc::clone(app),
+        |app| Box::pin(send_webhooks(app)),
     ));
     jobs.spawn(run(
         "rate_limits",
@@ -81,10 +88,10 @@ async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
             "revocations" => drop(timeout(pause, app.feed.woken()).await),
             _ => tokio::time::sleep(pause).await,
         }
-        let within = if name == "mail" {
-            SEND_MAIL_WITHIN
-        } else {
-            JOB_WITHIN
+        let within = match name {
+            "mail" => SEND_MAIL_WITHIN,
+            "webhooks" => SEND_WEBHOOKS_WITHIN,
+            _ => JOB_WITHIN,
         };
         let result = timeout(within, work(&app)).await;
         let outcome = match result.unwrap_or_else(|_| Err("the database does not answer".into())) {
@@ -129,6 +136,7 @@ async fn maintain_keys(app: &App) -> Result<(), String> {
     signing_keys::maintain(app)
         .await
         .map_err(|error| error.to_string())?;
+    apps::reseal(app).await.map_err(|error| error.to_string())?;
     second_factor::reseal(app)
         .await
         .map_err(|error| error.to_string())
@@ -143,6 +151,13 @@ async fn send_mail(app: &App) -> Result<(), String> {
 
 async fn apply_payments(app: &App) -> Result<(), String> {
     purchases::apply_due(app)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+async fn send_webhooks(app: &App) -> Result<(), String> {
+    webhooks::send_due(app)
         .await
         .map(drop)
         .map_err(|error| error.to_string())
@@ -173,6 +188,9 @@ async fn sweep(app: &App) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     mail::sweep(app).await.map_err(|error| error.to_string())?;
+    webhooks::sweep(app)
+        .await
+        .map_err(|error| error.to_string())?;
     sessions::sweep(app)
         .await
         .map_err(|error| error.to_string())?;
@@ -217,6 +235,10 @@ const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);
 const APPLY_PAYMENTS_EVERY: Duration = Duration::from_millis(500);
 /// A batch takes this long when the server answers nothing; its lease is longer.
 const SEND_MAIL_WITHIN: Duration = Duration::from_secs(120);
+/// An app shows its users what has changed.
+const SEND_WEBHOOKS_EVERY: Duration = Duration::from_millis(500);
+/// A run takes up work for ten seconds, and the last attempt takes five.
+const SEND_WEBHOOKS_WITHIN: Duration = Duration::from_secs(30);
 /// No job of ours takes seconds; one that does waits for a server that is gone.
 const JOB_WITHIN: Duration = Duration::from_secs(5);
 /// The database is back within 2 s of its return.

@@ -19,3 +19,4 @@ mod sessions;
 mod settings;
 mod signing_keys;
 mod support;
+mod webhooks;

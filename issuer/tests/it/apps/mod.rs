@@ -64,8 +64,8 @@ async fn an_app_is_made_shown_changed_and_disabled() {
     let made = root.post(APPS, body.clone()).await.expect(201);
     let secret = made.string("webhookSecret");
     assert!(
-        secret.starts_with("whsec_") && secret.len() == 49,
-        "256 bits"
+        secret.starts_with("whsec_") && secret.len() == 50,
+        "256 bits in padded base64"
     );
     let stored: Vec<u8> = app
         .db
@@ -132,6 +132,10 @@ async fn what_an_app_must_not_be_is_refused_field_by_field() {
         (
             json!({"appId": "x", "name": "x", "spendLimitDay": 0, "spendLimitMonth": -1}),
             vec!["spendLimitDay", "spendLimitMonth"],
+        ),
+        (
+            json!({"appId": "x", "name": "x", "returnOrigins": ["http://localhost:3000", "https://x.example.com"]}),
+            vec!["returnOrigins"],
         ),
         (
             json!({"appId": "x", "name": "x", "webhookUrl": "http://x.example.com"}),

@@ -41,17 +41,29 @@ impl TestApp {
 
     /// An issuer with variables of its own.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_in(Mode::Production, variables).await
+    }
+
+    /// An issuer in another mode.
+    pub async fn start_in(mode: Mode, variables: &[(&str, &str)]) -> Self {
         let db = Arc::new(TestDb::create().await);
-        Self::on(db, Clock::manual(TestDb::START), 1, variables).await
+        Self::on(db, Clock::manual(TestDb::START), 1, mode, variables).await
     }
 
     /// Another issuer on the same database and clock.
     pub async fn second(&self, variables: &[(&str, &str)]) -> Self {
-        Self::on(Arc::clone(&self.db), self.app.clock.clone(), 2, variables).await
+        let (db, clock) = (Arc::clone(&self.db), self.app.clock.clone());
+        Self::on(db, clock, 2, self.app.config.mode, variables).await
     }
 
-    async fn on(db: Arc<TestDb>, clock: Clock, seed: u64, variables: &[(&str, &str)]) -> Self {
-        let config = config(&db, variables);
+    async fn on(
+        db: Arc<TestDb>,
+        clock: Clock,
+        seed: u64,
+        mode: Mode,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let config = config(&db, mode, variables);
         let pool =
             Db::open(&db.issuer_url, config.database.max_connections, false).expect("our own URL");
         let master_key = config.master_key.clone().expect("set");
@@ -93,7 +105,7 @@ impl TestApp {
     }
 }
 
-fn config(db: &TestDb, variables: &[(&str, &str)]) -> Config {
+fn config(db: &TestDb, mode: Mode, variables: &[(&str, &str)]) -> Config {
     let lookup = |name: &str| {
         let own = variables
             .iter()
@@ -109,5 +121,5 @@ fn config(db: &TestDb, variables: &[(&str, &str)]) -> Config {
             _ => None,
         })
     };
-    Config::read(&mut Source::new(&lookup), Mode::Production).expect("valid")
+    Config::read(&mut Source::new(&lookup), mode).expect("valid")
 }
