@@ -28,7 +28,11 @@ async function reportOf(t, folder) {
   };
   const page = await openPage(t, await serve(t, folder), "index.html");
   await page.waitForFunction(() => globalThis.verifyGiven !== undefined);
-  return page.evaluate((given) => globalThis.verifyGiven(given), given);
+  const said = await page.evaluate((given) => globalThis.verifyGiven(given), given);
+  const loaded = await page.evaluate(() =>
+    performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname),
+  );
+  return { ...said, modulesLoaded: loaded.filter((name) => name.endsWith(".wasm")).length };
 }
 
 const EXPECTED = {
@@ -36,6 +40,7 @@ const EXPECTED = {
   module: ["string", "bad_signature"],
   inline: ["string", "bad_signature"],
   webcrypto: ["string", "bad_signature"],
+  modulesLoaded: 1,
 };
 
 function page(t) {
@@ -44,7 +49,7 @@ function page(t) {
   return folder;
 }
 
-test("page built by Vite verifies in Chromium, the module being a file of its own", async (t) => {
+test("page built by Vite verifies in Chromium, of two modules loading one", async (t) => {
   const folder = page(t);
   await buildWithVite({
     root: folder,
@@ -53,11 +58,11 @@ test("page built by Vite verifies in Chromium, the module being a file of its ow
     build: { assetsInlineLimit: 0 },
   });
   const assets = readdirSync(join(folder, "dist/assets"));
-  assert.equal(assets.filter((name) => name.endsWith(".wasm")).length, 1);
+  assert.equal(assets.filter((name) => name.endsWith(".wasm")).length, 2);
   assert.deepEqual(await reportOf(t, join(folder, "dist")), EXPECTED);
 });
 
-test("page built by webpack verifies in Chromium, the module being a file of its own", async (t) => {
+test("page built by webpack verifies in Chromium, of two modules loading one", async (t) => {
   const folder = page(t);
   const output = join(folder, "dist");
   const compiler = webpack({
@@ -70,7 +75,7 @@ test("page built by webpack verifies in Chromium, the module being a file of its
     compiler.run((error, stats) => (error ? reject(error) : resolve(stats))),
   );
   assert.deepEqual(stats.toJson({ all: false, errors: true, warnings: true }).errors, []);
-  assert.equal(readdirSync(output).filter((name) => name.endsWith(".wasm")).length, 1);
+  assert.equal(readdirSync(output).filter((name) => name.endsWith(".wasm")).length, 2);
   cpSync(join(folder, "index.html"), join(output, "index.html"));
   assert.deepEqual(await reportOf(t, output), EXPECTED);
 });
