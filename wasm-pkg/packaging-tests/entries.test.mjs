@@ -1,7 +1,7 @@
 // What is in the tarball, what can be imported from it, and what importing does: nothing.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -71,20 +71,34 @@ const given = () => {
   return JSON.stringify({ options, token: one.token, now: one.now });
 };
 
+/**
+ * npm installs what a scope has for this kind of machine, which may be nothing, or need a newer
+ * processor than this one. The conditions are tested everywhere.
+ *
+ * @returns {string | null}
+ */
+function binaryOf(scope, file) {
+  const folder = join(MODULES, scope);
+  const packages = existsSync(folder) ? readdirSync(folder) : [];
+  const paths = packages.flatMap((name) =>
+    [file, `${file}.exe`].map((file) => join(folder, name, file)),
+  );
+  return paths.find((path) => spawnSync(path, ["--version"]).status === 0) ?? null;
+}
+
 for (const [runtime, program, args, entry] of [
   ["Node", process.execPath, [], "node.mjs"],
   ["Node as Deno resolves", process.execPath, ["--conditions=deno"], "node.mjs"],
   ["Node as Bun resolves", process.execPath, ["--conditions=bun"], "node.mjs"],
-  ["Deno", "@deno/linux-x64-glibc/deno", ["run", "--allow-read", "--no-lock"], "node.mjs"],
-  ["Bun", "@oven/bun-linux-x64/bin/bun", ["run"], "node.mjs"],
+  ["Deno", binaryOf("@deno", "deno"), ["run", "--allow-read", "--no-lock"], "node.mjs"],
+  ["Bun", binaryOf("@oven", "bin/bun"), ["run"], "node.mjs"],
 ]) {
-  const path = program.startsWith("@") ? join(MODULES, program) : program;
-  // Both come as a binary for one kind of machine; on others their conditions are tested.
-  if (!existsSync(path)) continue;
-  test(`${runtime} accepts a token and refuses a forged one, by its entry`, (t) => {
+  const name = `${runtime} accepts a token and refuses a forged one, by its entry`;
+  const skip = program === null && `npm has no ${runtime} that runs on this machine`;
+  test(name, { skip }, (t) => {
     const folder = install(t, "verify_given.mjs");
     const options = { cwd: folder, encoding: "utf8" };
-    const said = execFileSync(path, [...args, "verify_given.mjs", given()], options);
+    const said = execFileSync(program, [...args, "verify_given.mjs", given()], options);
     const { sub, refused, entry: resolved } = JSON.parse(said);
     assert.deepEqual([typeof sub, refused, resolved], ["string", "bad_signature", entry]);
   });

@@ -1,6 +1,7 @@
 /**
  * The verifier for programs that get hold of the module themselves: from
- * `@tollgate/verifier/verifier.wasm`, from a content network, out of a cache.
+ * `@tollgate/verifier/verifier.wasm`, from a content network, out of a cache. Where the engine
+ * knows relaxed SIMD, `@tollgate/verifier/verifier.fast.wasm` gives the same verdicts faster.
  */
 
 export { createVerifier, VerifyError } from "@tollgate/verifier";
