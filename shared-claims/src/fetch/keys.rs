@@ -72,18 +72,15 @@ impl Inner {
         let mut waited_ms = 0;
         loop {
             let now = self.now();
-            let token = token.clone();
-            let verify = |keys: &KeySet| {
-                self.verifier
-                    .verify_parsed(None, token, keys, now.to_secs())
-            };
-            let step = look(&mut self.state().keys, now, &kid, waited_ms, verify)?;
+            // A copy, which shares the keys' tables: other threads verify at the same time.
+            let step = look(&mut self.state().keys, now, &kid, waited_ms, KeySet::clone)?;
             match step {
-                Look::Done(verdict, refresh) => {
+                Look::Done(keys, refresh) => {
                     if let Some(ticket) = refresh {
                         self.spawn_load(Purpose::Tokens, ticket);
                     }
-                    return Ok(verdict?);
+                    let now = now.to_secs();
+                    return Ok(self.verifier.verify_parsed(None, token, &keys, now)?);
                 }
                 Look::Load(ticket) => {
                     // While keys are on the way, so can revocations be.

@@ -40,6 +40,7 @@ use crate::claims::{AccessClaims, Verified};
 use crate::error::VerifyError;
 use crate::feed_cache::FeedCache;
 use crate::jws::UnverifiedToken;
+use crate::kernel::KernelReport;
 use crate::key_cache::{CacheState, KeyCache, KeyCacheTtl};
 use crate::policy::Policy;
 use crate::time::UnixMillis;
@@ -95,6 +96,8 @@ pub struct RemoteState {
     /// Seconds since the instant up to which all revocations are known. Raise an alarm on it:
     /// while the feed is away tokens are judged by what was last known.
     pub revocations_age_secs: Option<u64>,
+    /// How signatures are verified. Raise an alarm on `n_alarms` above 0.
+    pub kernel: KernelReport,
 }
 
 impl RemoteVerifier {
@@ -164,6 +167,7 @@ impl RemoteVerifier {
             keys: state.keys.state(now),
             keys_age_secs: state.keys.age_secs(now),
             revocations_age_secs: state.feed.held().map(|held| held.age_secs(now.to_secs())),
+            kernel: self.0.verifier.kernel(),
         }
     }
 }

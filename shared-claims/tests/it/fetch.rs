@@ -26,6 +26,20 @@ async fn token_is_verified_with_fetched_keys_and_the_next_one_without_a_fetch() 
 }
 
 #[tokio::test]
+async fn key_that_has_signed_many_tokens_verifies_by_its_tables() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    for n in 0..40 {
+        let token = issuer.token(&format!("session-{n}"));
+        verifier.verify(&token).await.unwrap();
+    }
+    let kernel = verifier.state().kernel;
+    assert!(kernel.is_on);
+    assert!(kernel.n_by_tables > 0);
+    assert_eq!(kernel.n_alarms, 0);
+}
+
+#[tokio::test]
 async fn fifty_cold_requests_cause_one_fetch_of_each_document() {
     let issuer = Issuer::start().await;
     let verifier = issuer.verifier();
