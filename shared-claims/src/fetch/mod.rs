@@ -21,7 +21,9 @@
 //!
 //! `https` needs a TLS feature of reqwest, which the application chooses:
 //! `reqwest = { version = "0.13", features = ["rustls"] }`. Without one every fetch fails, and
-//! [`RemoteVerifier::ready`] says so.
+//! [`RemoteVerifier::ready`] says so. With `rustls-no-provider`, which any crate of a program can
+//! turn on, the program has to install a provider before it makes a verifier: reqwest panics
+//! when there is none.
 
 mod clock;
 mod feed;

@@ -46,6 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = args.next().ok_or(USAGE)?;
     let address = args.next().ok_or(USAGE)?;
 
+    // Which TLS the verifier uses is the application's choice.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "there is another TLS provider")?;
     let policy = Policy::new(issuer.clone(), "tollgate");
     let verifier = RemoteVerifier::new(policy, Sources::of_issuer(&issuer)?)?;
     let guarded = Route::new().at("/hello", get(hello));
