@@ -139,23 +139,28 @@ impl Ledger {
         tx.commit().await.expect("committed");
     }
 
-    /// Makes an account owe credits, as a claw-back of what is spent already does.
+    /// Makes an account owe credits, as a claw-back of what is half spent already does.
     pub async fn owe(&self, user: &Actor<'_>, amount: i64) {
-        buy(&self.app, user, "owed", amount, None).await;
-        self.run(
-            sqlx::query(
-                "with a as (update credits.accounts set seq = seq + 1 where user_id = $1 returning id, seq)
-                 insert into credits.entries
-                   (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas, debt_delta,
-                    purchase_id, created_at)
-                 select a.id, a.seq, 'refund', 2 * $2, 'claw_back', $2,
-                        array[(select max(g.id) from credits.credit_grants g where g.account_id = a.id)], array[-$2], $2,
-                        'owed', auth.clock() from a",
-            )
-            .bind(&user.id)
-            .bind(amount),
-        )
-        .await;
+        let id = format!("owed:{}", user.id);
+        buy(&self.app, user, &id, 2 * amount, None).await;
+        for sql in [
+            "with a as (update credits.accounts set seq = seq + 1 where user_id = $1 returning id, seq)
+             insert into credits.entries
+               (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas,
+                app_id, description, created_at)
+             select a.id, a.seq, 'usage', $2, 'usage', $2, array[g.id], array[-$2], 'test', 'work', auth.clock()
+               from a join credits.credit_grants g on g.account_id = a.id and g.purchase_id = $3",
+            "with a as (update credits.accounts set seq = seq + 1, lapse_due_at = '-infinity' where user_id = $1 returning id, seq)
+             insert into credits.entries
+               (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas, debt_delta,
+                purchase_id, created_at)
+             select a.id, a.seq, 'refund', 2 * $2, 'claw_back', $2, array[g.id], array[-$2], $2, $3, auth.clock()
+               from a join credits.credit_grants g on g.account_id = a.id and g.purchase_id = $3",
+            "update credits.purchases p set clawed_back = 2 * $2 from credits.accounts a
+              where a.user_id = $1 and p.account_id = a.id and p.id = $3",
+        ] {
+            self.run(sqlx::query(sql).bind(&user.id).bind(amount).bind(&id)).await;
+        }
     }
 
     /// Freezes the account of a user.
@@ -223,8 +228,8 @@ pub async fn buy(
     for sql in [
         "insert into credits.packages (id, name, credits, price_cents, currency, created_at, updated_at)
          values ('test', 'Test', 100, 100, 'EUR', auth.clock(), auth.clock()) on conflict do nothing",
-        "insert into credits.purchases (account_id, id, package_id, credits, price_cents, currency, status, created_at, paid_at)
-         select id, $2, 'test', $3, $3, 'EUR', 'paid', $4, $4 from credits.accounts where user_id = $1",
+        "insert into credits.purchases (account_id, id, package_id, credits, price_cents, currency, status, payment_id, created_at, paid_at)
+         select id, $2, 'test', $3, $3, 'EUR', 'paid', 'pi_' || $2, $4, $4 from credits.accounts where user_id = $1",
         "select credits.add_credit_grant(id, 'purchase', 'purchase', 'sales', $3, $5, $2, 'payment:' || $2, $4)
            from credits.accounts where user_id = $1",
     ] {

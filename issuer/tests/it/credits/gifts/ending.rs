@@ -165,7 +165,7 @@ async fn two_who_give_to_each_other_do_not_wait_for_each_other() {
     let ledger = without_free().await;
     let ada = giver(&ledger).await;
     let bob = ledger.user("bob").await;
-    buy(&ledger, &bob, "p1", 200, None).await;
+    buy(&ledger, &bob, "p2", 200, None).await;
     let (ada, bob) = (
         ledger.advance_with(super::WEEK, &ada).await,
         bob.login(&bob.email, json!({})).await,
