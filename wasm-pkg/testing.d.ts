@@ -20,3 +20,18 @@ export function verifySignature(
   message: Uint8Array,
   signature: Uint8Array,
 ): Promise<boolean>;
+
+/**
+ * The same as `@tollgate/verifier/webcrypto` decides it.
+ *
+ * ```js
+ * import { verifySignatureWithWebCrypto } from "@tollgate/verifier/testing";
+ *
+ * await verifySignatureWithWebCrypto(publicKey, message, signature); // true or false
+ * ```
+ */
+export function verifySignatureWithWebCrypto(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean>;

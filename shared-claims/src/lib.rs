@@ -70,9 +70,16 @@
 //!   revoked is refused by chance about once in 10¹⁵.
 //! - Strictness has a price: tokens of other issuers that have no `sid`, no `jti`, another
 //!   `typ` or members of one name twice are refused, however well they are signed.
+//!
+//! # Backends
+//!
+//! The feature `fetch` brings [`fetch::RemoteVerifier`], which has a clock, a network and a
+//! runtime; `poem` and `tower` bring middleware over it. Without them there is none of that.
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "fetch")]
+extern crate std;
 
 mod algorithm;
 mod backoff;
@@ -80,6 +87,8 @@ mod base64url;
 mod claims;
 mod error;
 mod feed_cache;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod json;
@@ -89,6 +98,8 @@ mod key_cache;
 mod key_set;
 mod kid;
 pub mod limits;
+#[cfg(any(feature = "poem", feature = "tower"))]
+pub mod middleware;
 mod policy;
 #[cfg(any(test, feature = "fuzz"))]
 #[path = "../tests/it/random.rs"]

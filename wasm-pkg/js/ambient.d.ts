@@ -18,3 +18,13 @@ declare module "node:path" {
 }
 
 declare const __dirname: string;
+
+declare module "*.wasm?module" {
+  const module: WebAssembly.Module;
+  export default module;
+}
+
+declare module "*.wasm.base64" {
+  const base64: string;
+  export default base64;
+}

@@ -68,7 +68,7 @@ async function readResponse(response, maxBytes) {
  * @param {ReadableStream<Uint8Array>} stream
  * @param {number} maxBytes
  */
-async function readBody(stream, maxBytes) {
+export async function readBody(stream, maxBytes) {
   const reader = stream.getReader();
   const chunks = [];
   let length = 0;

@@ -11,8 +11,9 @@
  * @import { Settings } from "./options.mjs"
  */
 
+import { checkCopy, checkToken, MAX_SECONDS } from "./checks.mjs";
 import * as to from "./core.mjs";
-import { refusal, unavailable, VerifyError } from "./errors.mjs";
+import { refusal, unavailable } from "./errors.mjs";
 import { get, sleep, within } from "./fetching.mjs";
 import { checkOptions } from "./options.mjs";
 import { TokenCache } from "./token_cache.mjs";
@@ -506,18 +507,6 @@ function toError(answer, words) {
   }
 }
 
-/** @param {unknown} token */
-function checkToken(token) {
-  if (typeof token !== "string") throw new VerifyError("malformed", { detail: "not a string" });
-}
-
-/** @param {KeySetCopy} copy */
-function checkCopy(copy) {
-  const good =
-    Array.isArray(copy?.jwks?.keys) && copy.fetchedAt >= 0 && copy.fetchedAt < MAX_SECONDS;
-  if (!good) throw new TypeError("importJwks needs what exportJwks returns: { jwks, fetchedAt }");
-}
-
 /**
  * What was verified stays as it was.
  *
@@ -549,9 +538,6 @@ const encoder = new TextEncoder();
 /** The core's limits, repeated here only so that no more is read. */
 const MAX_KEY_SET_BYTES = 64 * 1024;
 const MAX_FEED_BYTES = 256 * 1024;
-
-/** Times have at most twelve digits; `Date.now()` has thirteen. */
-const MAX_SECONDS = 1e12;
 
 /** More than the core ever asks for: it bounds the waiting itself, in milliseconds. */
 const MAX_LOOKS = 1000;

@@ -5,13 +5,13 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { startTollgate } from "../../edge-verifier/test/support/tollgate.mjs";
 import { openPage, serve } from "./support/chromium.mjs";
-import { install } from "./support/installed.mjs";
+import { install, installBesideFrameworks } from "./support/installed.mjs";
+import { freePort } from "./support/program.mjs";
 import { startWorker } from "./support/workerd.mjs";
 
 /** What is promised for a verifier in use, and what a loaded machine adds. */
@@ -83,6 +83,22 @@ test("example of the README accepts a token, and refuses it after logout", async
   assert.equal(said, "refused: revoked\n");
 });
 
+for (const example of ["node.mjs", "node.cjs", "inline.mjs", "init.mjs", "webcrypto.mjs"]) {
+  test(`example ${example} accepts a token, and refuses it once its session was ended`, async (t) => {
+    const folder = installBesideFrameworks(t, example, "settings.mjs");
+    const { accessToken, user } = await signIn(`example-${example}`);
+    const env = { ...process.env, TOLLGATE_URL: issuer.url };
+    const verify = () =>
+      `${execFileSync(process.execPath, [example, accessToken], { cwd: folder, env })}`;
+    assert.equal(verify(), `accepted: ${user.id}\n`);
+    await issuer.logout(accessToken);
+    const began = performance.now();
+    let said = verify();
+    while (said.startsWith("accepted") && performance.now() - began < SOON_MS) said = verify();
+    assert.equal(said, "refused: revoked\n");
+  });
+}
+
 test("workerd accepts a token and refuses it soon after logout", async (t) => {
   const call = await startWorker(t, install(t, "worker.mjs"), "worker.mjs");
   const { accessToken: token, user } = await signIn("worker");
@@ -112,15 +128,6 @@ test("page in Chromium gets a token from the issuer, accepts it, and refuses it 
   assert.deepEqual(printed[1], { code: "revoked", isVerifyError: true });
   inTime(tookMs);
 });
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 function inTime(ms) {
   assert.ok(ms < SOON_MS, `${Math.round(ms)} ms`);

@@ -6,7 +6,7 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { install } from "./support/installed.mjs";
+import { install, installBesideFrameworks } from "./support/installed.mjs";
 
 const TSC = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
 const COMMON = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
@@ -29,6 +29,39 @@ for (const [name, files, flags] of [
       cwd: folder,
       encoding: "utf8",
     });
+    assert.equal(stdout, "");
+    assert.equal(status, 0);
+  });
+}
+
+for (const [name, flags] of [
+  ["node16", ["--module", "node16"]],
+  ["nodenext", ["--module", "nodenext"]],
+  ["a bundler", ["--module", "esnext", "--moduleResolution", "bundler"]],
+]) {
+  test(`types of the integrations hold beside their frameworks with the resolution of ${name}`, (t) => {
+    const folder = installBesideFrameworks(t);
+    copyFileSync(
+      new URL("../test-d/frameworks.mts", import.meta.url),
+      join(folder, "frameworks.mts"),
+    );
+    // The frameworks' own types are not ours to check.
+    const ours = [
+      ...COMMON.slice(0, -2),
+      "--types",
+      "node",
+      "--skipLibCheck",
+      "--experimentalDecorators",
+      "--ignoreConfig",
+    ];
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [TSC, ...ours, ...flags, "frameworks.mts"],
+      {
+        cwd: folder,
+        encoding: "utf8",
+      },
+    );
     assert.equal(stdout, "");
     assert.equal(status, 0);
   });

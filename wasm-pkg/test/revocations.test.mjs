@@ -3,8 +3,14 @@ import { execFile } from "node:child_process";
 import { mock, test } from "node:test";
 import { promisify } from "node:util";
 import { FEED, FEED_JWKS, Issuer, JWKS, jws, makeKey } from "./support/issuer.mjs";
-import { codeOf, codeOfSync, createVerifier, host } from "./support/verifier.mjs";
-import { verifierFor } from "../js/verifier.mjs";
+import {
+  codeAtOnce,
+  codeOf,
+  createVerifier,
+  host,
+  verifierFor,
+  withModule,
+} from "./support/verifier.mjs";
 
 const unavailable = (response) => response.writeHead(503).end();
 
@@ -55,7 +61,7 @@ test("token of a session that has ended is refused at the next poll", async (t) 
   await until(() => verifier.state().revocations.seq === 2);
   assert.equal(await codeOf(verifier.verify(ended)), "revoked");
   assert.equal(await codeOf(verifier.verify(other)), "ok");
-  assert.equal(await codeOfSync(() => verifier.verifySync(ended)), "revoked");
+  assert.equal(await codeAtOnce(verifier, ended), "revoked");
 });
 
 test("revoked by the first document is refused by the first call", async (t) => {
@@ -173,17 +179,17 @@ test("feed away: tokens pass by what was last known, and the state says how old 
   assert.equal(verifier.state().revocations.ageSeconds, 600);
 });
 
-test("feed away from the start: verify accepts, ready and verifySync do not", async (t) => {
+withModule("feed away from the start: verify accepts, ready and verifySync do not", async (t) => {
   const issuer = await Issuer.start(t);
   issuer.instead[FEED] = unavailable;
   const verifier = createWithoutTimers(issuer.optionsWithFeed());
   assert.equal(await codeOf(verifier.verify(issuer.token())), "ok");
   assert.equal(await codeOf(verifier.ready()), "keys_unavailable");
-  assert.equal(await codeOfSync(() => verifier.verifySync(issuer.token())), "keys_unavailable");
+  assert.equal(await codeAtOnce(verifier, issuer.token()), "keys_unavailable");
   delete issuer.instead[FEED];
   issuer.clock.advance(5);
   await verifier.ready();
-  assert.equal(await codeOfSync(() => verifier.verifySync(issuer.token())), "ok");
+  assert.equal(await codeAtOnce(verifier, issuer.token()), "ok");
 });
 
 test("feed that does not answer holds up the first calls for half a second at most", async (t) => {

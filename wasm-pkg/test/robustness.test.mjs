@@ -3,9 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { verifierFor } from "../js/verifier.mjs";
 import { FEED, Issuer, JWKS } from "./support/issuer.mjs";
-import { codeOf, codeOfSync, host } from "./support/verifier.mjs";
+import {
+  codeAtOnce,
+  codeOf,
+  hasModule,
+  host,
+  verifierFor,
+  withModule,
+} from "./support/verifier.mjs";
 
 const TOKENS = 20_000;
 const DOCUMENTS = 2_000;
@@ -27,14 +33,14 @@ test("mutated tokens are refused by a documented code and never trap", async (t)
   const seen = new Map();
   for (let i = 0; i < TOKENS; i += 1) {
     const token = random.mutated(random.pick(good));
-    const code = await codeOfSync(() => verifier.verifySync(token));
+    const code = await codeAtOnce(verifier, token);
     assert.ok(good.includes(token) || code !== "ok", token);
     seen.set(code, (seen.get(code) ?? 0) + 1);
   }
   const codes = readFileSync(new URL("../index.d.ts", import.meta.url), "utf8");
   for (const code of seen.keys()) assert.ok(code === "ok" || codes.includes(`"${code}"`), code);
   assert.ok(seen.size > 5, [...seen.keys()].join());
-  assert.equal(made.instances, 1);
+  assert.equal(made.instances, hasModule ? 1 : 0);
 });
 
 test("mutated claims under a good signature never trap", async (t) => {
@@ -46,9 +52,9 @@ test("mutated claims under a good signature never trap", async (t) => {
   const claims = JSON.stringify({ iss: issuer.url, sub: "é\u0000", aud: ["orders"], exp: 1e9 });
   for (let i = 0; i < DOCUMENTS; i += 1) {
     const token = issuer.sign(random.mutated(claims));
-    assert.notEqual(await codeOfSync(() => verifier.verifySync(token)), "ok");
+    assert.notEqual(await codeAtOnce(verifier, token), "ok");
   }
-  assert.equal(made.instances, 1);
+  assert.equal(made.instances, hasModule ? 1 : 0);
 });
 
 test("mutated key sets and feeds never trap", async (t) => {
@@ -72,10 +78,10 @@ test("mutated key sets and feeds never trap", async (t) => {
     [...codes].join(),
   );
   assert.ok(codes.size > 1);
-  assert.equal(made.instances, DOCUMENTS / 10);
+  assert.equal(made.instances, hasModule ? DOCUMENTS / 10 : 0);
 });
 
-test("module that was not opened does nothing and says 0, whatever it is asked", () => {
+withModule("module that was not opened does nothing and says 0, whatever it is asked", () => {
   const { memory, input, output, open, ...rest } = host.instantiate().exports;
   assert.ok(input(16) > 0);
   for (const [name, call] of Object.entries(rest)) {

@@ -5,6 +5,7 @@
 //! but Rust, so that it works on a machine where nothing else is installed yet.
 
 mod bench;
+mod demo;
 mod dev;
 mod edge;
 mod embedded_server;

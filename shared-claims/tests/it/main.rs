@@ -3,6 +3,7 @@
 mod conformance;
 mod differential;
 mod feed_cache;
+mod fetch;
 mod forge;
 mod key_cache;
 mod random;

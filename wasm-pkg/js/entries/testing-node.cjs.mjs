@@ -9,3 +9,4 @@ export const verifySignature = signatureVerifierFor(
     plain: () => readFileSync(join(__dirname, "verifier.wasm")),
   }),
 );
+export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/ed25519.mjs";

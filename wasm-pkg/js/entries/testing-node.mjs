@@ -8,3 +8,4 @@ export const verifySignature = signatureVerifierFor(
     plain: () => readFileSync(new URL("./verifier.wasm", import.meta.url)),
   }),
 );
+export { verifySignature as verifySignatureWithWebCrypto } from "../webcrypto/ed25519.mjs";

@@ -16,7 +16,7 @@ import { chromium } from "playwright-core";
 export async function openPage(test, origin, path) {
   const browser = await chromium.launch({ executablePath: executable(), args: FLAGS });
   test.after(() => browser.close());
-  const page = await browser.newPage();
+  const page = await (await browser.newContext()).newPage();
   page.on("pageerror", (error) => console.error(`page: ${error}`));
   page.on(
     "console",
@@ -33,15 +33,16 @@ export async function openPage(test, origin, path) {
  * @param {import("node:test").TestContext} test
  * @param {string} folder
  * @param {number} [port] a free one unless it must be a certain one
+ * @param {string} [policy]
  * @returns {Promise<string>} its origin
  */
-export async function serve(test, folder, port = 0) {
+export async function serve(test, folder, port = 0, policy = POLICY) {
   const server = createServer((request, response) => {
     const path = join(folder, new URL(request.url, "http://localhost").pathname);
     if (!existsSync(path)) return response.writeHead(404).end();
     const type = TYPES[extname(path)] ?? "application/octet-stream";
     response
-      .writeHead(200, { "content-type": type, "content-security-policy": POLICY })
+      .writeHead(200, { "content-type": type, "content-security-policy": policy })
       .end(readFileSync(path));
   });
   server.listen(port, "127.0.0.1");
@@ -78,6 +79,7 @@ const FLAGS = [
 
 const TYPES = {
   ".html": "text/html",
+  ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".json": "application/json",
   ".wasm": "application/wasm",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::demo;
 use crate::edge;
 use crate::issuer;
 use crate::setup;
@@ -35,9 +36,10 @@ pub fn run(workspace: &Workspace, data_dir: &Path, then: Then) -> Result<()> {
     check_ports()?;
     ui::heading(
         "build",
-        "compiles the issuer and the edge worker; long only the first time",
+        "compiles the issuer, a backend and the edge worker; long only the first time",
     );
     issuer::build(workspace)?;
+    demo::build(workspace)?;
     edge::build(workspace, &toolbox)?;
     let interrupt = Interrupt::listen()?;
     ui::heading(

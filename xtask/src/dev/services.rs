@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::interrupt::Interrupt;
 use super::service::Service;
+use crate::demo;
 use crate::embedded_server;
 use crate::http;
 use crate::issuer;
@@ -64,12 +65,7 @@ impl Running {
                 http::ISSUER,
                 "/ready",
             ),
-            (
-                "backend",
-                backend_command(workspace, toolbox),
-                http::BACKEND,
-                "/",
-            ),
+            ("backend", backend_command(workspace), http::BACKEND, "/"),
             (
                 "edge",
                 edge_command(workspace, toolbox),
@@ -134,10 +130,10 @@ fn stripe_command(workspace: &Workspace) -> Result<Command> {
     Ok(command)
 }
 
-fn backend_command(workspace: &Workspace, toolbox: &Toolbox) -> Command {
-    let mut command = toolbox.command("node");
+fn backend_command(workspace: &Workspace) -> Command {
+    let mut command = Command::new(demo::program(workspace));
     command
-        .arg("xtask/demo/backend.mjs")
+        .args([http::ISSUER, "127.0.0.1:9000"])
         .current_dir(&workspace.root);
     command
 }

@@ -134,7 +134,7 @@ fn manifests(workspace: &Workspace) -> Result<String> {
 const MIN_NODE: (u32, u32) = (22, 12);
 const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
 /// The members of the npm workspace; each has a manifest once it exists.
-const NPM_MEMBERS: [&str; 2] = ["edge-verifier", "wasm-pkg"];
+const NPM_MEMBERS: [&str; 3] = ["edge-verifier", "wasm-pkg", "wasm-pkg/packaging-tests"];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::printout::{Printout, shortened, varying};
-use crate::http::{Answer, EDGE, ISSUER, send};
+use crate::http::{Answer, BACKEND, EDGE, ISSUER, send};
 
 /// Walks all of them.
 pub fn walk(out: &mut Printout) -> Result<()> {
@@ -105,6 +105,22 @@ impl<'a> Tour<'a> {
             answer.status,
             varying(user),
             answer.text("/identity/x-auth-role"),
+        ));
+        self.call_around_the_edge()
+    }
+
+    /// A backend that others can reach verifies for itself.
+    fn call_around_the_edge(&mut self) -> Result<()> {
+        let direct = format!("{BACKEND}/direct/hello");
+        let bare = send("GET", &direct, &[], None)?;
+        expect(&bare, 401)?;
+        let bearer = format!("Bearer {}", self.access_token);
+        let answer = send("GET", &direct, &[("authorization", &bearer)], None)?;
+        expect(&answer, 200)?;
+        self.result(&format!(
+            "{}  around it: the backend verified the token itself, user {}",
+            answer.status,
+            varying(answer.text("/user")),
         ));
         Ok(())
     }

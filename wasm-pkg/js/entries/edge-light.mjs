@@ -1,0 +1,5 @@
+import { host } from "../hosts/edge_light.mjs";
+import { verifierFor } from "../verifier.mjs";
+
+export { VerifyError } from "../errors.mjs";
+export const createVerifier = verifierFor(host);

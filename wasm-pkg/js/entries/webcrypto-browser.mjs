@@ -1,0 +1,5 @@
+import { inBrowsers } from "../hosts/runtimes.mjs";
+import { webcryptoVerifierFor } from "../webcrypto/verifier.mjs";
+
+export { VerifyError } from "../errors.mjs";
+export const createVerifier = webcryptoVerifierFor(inBrowsers);
