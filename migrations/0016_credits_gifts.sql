@@ -116,26 +116,27 @@ create function credits.earned(e credits.entries) returns bigint
 comment on function credits.earned is 'How much an entry adds to what the account has ever been given.';
 
 create or replace function credits.apply_entry() returns trigger
-  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  -- With the rights of whoever inserts: that is tollgate_definer in a function that fixes
+  -- search_path, and changing both a second time for each entry would cost as much as a look-up.
+  language plpgsql volatile security invoker as $$
 declare
-  l record;
-  v_earned constant bigint :=
-    case when new.system_account in ('sales', 'promotion', 'gift_escrow', 'adjustment') and new.refunds_seq is null
-      then greatest(-new.system_delta, 0) else 0 end;
+  v_is_next boolean;
 begin
   -- The entry before and the account in one look: there is no gap, and this one is next.
-  select a.seq, p.seq as last_seq, p.balance_after, p.earned_after, p.spent_after, p.debt_after into l
+  select a.seq = new.seq and coalesce(p.seq, 0) = new.seq - 1,
+         coalesce(p.balance_after, 0) - new.system_delta,
+         coalesce(p.earned_after, 0)
+           + case when new.system_account in ('sales', 'promotion', 'gift_escrow', 'adjustment') and new.refunds_seq is null
+               then greatest(-new.system_delta, 0) else 0 end,
+         coalesce(p.spent_after, 0) + case new.system_account when 'usage' then new.system_delta else 0 end,
+         coalesce(p.debt_after, 0) + new.debt_delta
+    into v_is_next, new.balance_after, new.earned_after, new.spent_after, new.debt_after
     from credits.accounts a left join credits.entries p on p.account_id = a.id and p.seq = new.seq - 1
    where a.id = new.account_id;
-  if l.seq is distinct from new.seq or coalesce(l.last_seq, 0) <> new.seq - 1 then
+  if v_is_next is not true then
     raise exception 'entry % of account % is not the next one', new.seq, new.account_id
       using errcode = 'restrict_violation', constraint = 'entries_next_only';
   end if;
-  new.balance_after := coalesce(l.balance_after, 0) - new.system_delta;
-  new.earned_after := coalesce(l.earned_after, 0) + v_earned;
-  new.spent_after := coalesce(l.spent_after, 0)
-    + case new.system_account when 'usage' then new.system_delta else 0 end;
-  new.debt_after := coalesce(l.debt_after, 0) + new.debt_delta;
   for i in 1 .. cardinality(new.credit_grant_ids) loop
     update credits.credit_grants g
        set remaining = g.remaining + coalesce(new.deltas[i], 0),

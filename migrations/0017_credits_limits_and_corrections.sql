@@ -154,11 +154,6 @@ declare
   v_used bigint;
   v_counted text[] := '{}';
 begin
-  if p_account.n_spend_limits = 0 and not exists (
-    select from auth.apps a
-     where a.id = p_app_id and (a.spend_limit_day is not null or a.spend_limit_month is not null)) then
-    return null;
-  end if;
   foreach v_period in array array['day', 'month'] loop
     v_cap := credits.spend_cap(p_account.id, p_app_id, v_period);
     continue when v_cap is null;
@@ -206,17 +201,26 @@ declare
   v_lots record;
   v_decline record;
   v_limit credits.limit_reached;
+  v_replayed_seq bigint;
+  v_limited boolean;
+  v_balance bigint;
+  -- Assigned and not performed: that is an expression, and no query.
+  v_user_id constant text := set_config('tollgate.user_id', p_user_id, true);
 begin
-  perform set_config('tollgate.user_id', p_user_id, true);
-  update credits.accounts t set seq = t.seq + 1 where t.user_id = p_user_id returning t.* into a;
+  update credits.accounts t set seq = t.seq + 1 where t.user_id = v_user_id returning t.* into a;
   if not found then
     return credits.as_charge('no_account', false, null, null, null);
   end if;
   v_now := auth.clock();
+  select (select t.seq from credits.entries t
+           where t.account_id = a.id and t.key_scope = p_key_scope and t.idempotency_key = p_idempotency_key),
+         a.n_spend_limits > 0 or exists (
+           select from auth.apps l
+            where l.id = p_app_id and (l.spend_limit_day is not null or l.spend_limit_month is not null))
+    into v_replayed_seq, v_limited;
   -- Before anything else: a repeated request gets its answer whatever has happened since.
-  select t.* into e from credits.entries t
-   where t.account_id = a.id and t.key_scope = p_key_scope and t.idempotency_key = p_idempotency_key;
-  if found then
+  if v_replayed_seq is not null then
+    select t.* into e from credits.entries t where t.account_id = a.id and t.seq = v_replayed_seq;
     perform credits.give_back_seq(a.id);
     if e.fingerprint is distinct from p_fingerprint or e.kind <> 'usage' or e.hold_id is not null then
       return credits.as_charge('key_reused', true, null, null, null);
@@ -233,16 +237,18 @@ begin
   if credits.anything_due(a, v_now, p_daily_amount) then
     a := credits.settle(a, v_now, p_daily_amount, p_daily_expires_hours);
   end if;
-  v_lots := credits.allocate(a.id, p_amount, v_now);
+  select l.* into v_lots from credits.allocate(a.id, p_amount, v_now) l;
   if v_lots.available < p_amount then
     v_decline := credits.decline(a, 'usage', p_amount, v_lots.available, p_app_id, p_description, p_metadata,
                                  p_key_scope, p_idempotency_key, p_fingerprint, v_now);
     return credits.as_charge(v_decline.outcome, false, v_lots.available, v_decline.retry_after_secs, null);
   end if;
-  v_limit := credits.count_spending(a, p_app_id, p_amount, v_now);
-  if v_limit.period is not null then
-    perform credits.give_back_seq(a.id);
-    return credits.as_limited_charge(v_limit);
+  if v_limited then
+    v_limit := credits.count_spending(a, p_app_id, p_amount, v_now);
+    if v_limit.period is not null then
+      perform credits.give_back_seq(a.id);
+      return credits.as_limited_charge(v_limit);
+    end if;
   end if;
   insert into credits.entries as t
     (account_id, seq, kind, amount, system_account, system_delta, credit_grant_ids, deltas, available_after,
@@ -251,8 +257,9 @@ begin
      v_lots.available - p_amount, p_app_id, p_description, p_metadata,
      case when p_idempotency_key is not null then p_key_scope end, p_idempotency_key,
      case when p_idempotency_key is not null then p_fingerprint end, v_now)
-  returning t.* into e;
-  return credits.as_charge('posted', false, e.available_after, null, e);
+  returning t.balance_after into v_balance;
+  return row('posted', false, v_lots.available - p_amount, null, a.id, a.seq, p_amount, v_balance,
+             p_app_id, p_description, p_metadata, v_now)::credits.charge;
 end $$;
 comment on function credits.use_credits is
   'Spends credits, free ones first. outcome: posted, insufficient, limit_reached, key_reused, frozen, rate_limited, no_account.';
@@ -302,16 +309,20 @@ begin
     perform credits.give_back_seq(a.id);
     return credits.as_held('too_many_holds', false, null, null, null, null);
   end if;
-  v_lots := credits.allocate(a.id, p_amount, v_now);
+  select l.* into v_lots from credits.allocate(a.id, p_amount, v_now) l;
   if v_lots.available < p_amount then
     v_decline := credits.decline(a, 'hold', p_amount, v_lots.available, p_app_id, p_description, null,
                                  p_key_scope, p_idempotency_key, p_fingerprint, v_now);
     return credits.as_held(v_decline.outcome, false, v_lots.available, v_decline.retry_after_secs, null, null);
   end if;
-  v_limit := credits.count_spending(a, p_app_id, p_amount, v_now);
-  if v_limit.period is not null then
-    perform credits.give_back_seq(a.id);
-    return credits.as_limited_hold(v_limit);
+  -- Most have no limit and shall not pay for those who do.
+  if a.n_spend_limits > 0 or exists (
+    select from auth.apps l where l.id = p_app_id and (l.spend_limit_day is not null or l.spend_limit_month is not null)) then
+    v_limit := credits.count_spending(a, p_app_id, p_amount, v_now);
+    if v_limit.period is not null then
+      perform credits.give_back_seq(a.id);
+      return credits.as_limited_hold(v_limit);
+    end if;
   end if;
   insert into credits.holds as t
     (account_id, id, placed_by, amount, credit_grant_ids, reserved, app_id, description, created_at, expires_at)
@@ -560,7 +571,7 @@ declare
 begin
   available := credits.available(p_account_id, p_now);
   if p_amount < 0 then
-    v_taken := credits.allocate(p_account_id, -p_amount, p_now);
+    select l.* into v_taken from credits.allocate(p_account_id, -p_amount, p_now) l;
     outcome := case when v_taken.available < -p_amount then 'insufficient' end;
     credit_grant_ids := v_taken.credit_grant_ids;
     deltas := v_taken.deltas;

@@ -83,6 +83,36 @@ async fn each_charge_of_a_batch_has_the_outcome_it_would_have_alone() {
 }
 
 #[tokio::test]
+async fn charges_of_many_accounts_are_posted_but_for_those_that_cannot_be() {
+    let ledger = Ledger::start().await;
+    let mut users = Vec::new();
+    for name in ["ada", "grace", "alan", "edsger"] {
+        users.push(ledger.user(name).await);
+    }
+    let [ada, grace, alan, edsger] = [0, 1, 2, 3].map(|i| users[i].id.as_str());
+    let first = send(&ledger, &[(alan, 10, Some("k"), 1), (ada, 1, None, 1)]).await;
+    let posted = ("posted", false);
+    assert_eq!(outcomes(&first.expect("the batch runs")), [posted, posted]);
+    let second = [
+        (ada, 100, Some("k"), 1),
+        (grace, 151, None, 2),
+        (alan, 10, Some("k"), 1),
+        (edsger, 150, Some("k"), 3),
+    ];
+    let answers = send(&ledger, &second).await.expect("the batch runs");
+    assert_eq!(
+        outcomes(&answers),
+        [posted, ("insufficient", false), ("posted", true), posted]
+    );
+    let mut left = Vec::new();
+    for user in &users {
+        left.push(balance(user).await);
+    }
+    assert_eq!(left, [49, 150, 140, 0]);
+    ledger.finish().await;
+}
+
+#[tokio::test]
 async fn batch_larger_than_the_savepoints_allow_is_refused_whole() {
     let ledger = Ledger::start().await;
     let ada = ledger.user("ada").await;

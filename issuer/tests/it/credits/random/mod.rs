@@ -81,7 +81,12 @@ async fn run(seed: u64, free: Free) {
             _ => {
                 let request = dice.request(step, &model);
                 let expected = model.perform(&request, now(&ledger));
-                let found = perform(&mut issuer, &ada, &request, free).await;
+                let way = if dice.below(2) == 0 {
+                    Way::Alone
+                } else {
+                    Way::Batch
+                };
+                let found = perform(&mut issuer, &ada, &request, way, free).await;
                 assert_eq!(found, expected, "seed {seed}, step {step}: {request:?}");
             }
         }
@@ -139,6 +144,13 @@ async fn freeze_or_lift(ledger: &Ledger, user: &Actor<'_>, step: u32, model: &mu
             model.frozen = Some(id);
         }
     }
+}
+
+/// How a charge comes to the ledger.
+#[derive(Clone, Copy)]
+enum Way {
+    Alone,
+    Batch,
 }
 
 /// Where chance comes from.
@@ -226,22 +238,28 @@ async fn perform(
     issuer: &mut PgConnection,
     user: &Actor<'_>,
     request: &Request,
+    way: Way,
     free: Free,
 ) -> Answer {
-    let text = match request {
-        Request::Use { .. } => {
+    let text = match (request, way) {
+        (Request::Use { .. }, Way::Alone) => {
             "select outcome, replayed, available, retry_after_secs, null, null, null, amount, balance_after
                from credits.use_credits($1, $6, 'a', 'd', null, $2, $3, $4, $5, $7)"
         }
-        Request::Place { .. } => {
+        (Request::Use { .. }, Way::Batch) => {
+            "select outcome, replayed, available, retry_after_secs, null, null, null, amount, balance_after
+               from credits.use_credits_batch(array[$1]::text[], array[$6]::bigint[], '{a}', '{d}', '{null}',
+                                              array[$2]::text[], array[$3]::text[], array[$4]::bytea[], $5, $7)"
+        }
+        (Request::Place { .. }, _) => {
             "select outcome, replayed, available, retry_after_secs, amount, captured, status, null, balance_after
                from credits.place_hold($1, $8, $6, 'a', null, $9, $2, $3, $4, $5, $7)"
         }
-        Request::Capture { .. } => {
+        (Request::Capture { .. }, _) => {
             "select outcome, replayed, available, retry_after_secs, amount, captured, status, charged, balance_after
                from credits.capture_hold($1, $8, $6, $9, $2, $3, $4, $5, $7)"
         }
-        Request::Release { .. } => {
+        (Request::Release { .. }, _) => {
             "select outcome, replayed, available, retry_after_secs, amount, captured, status, null, balance_after
                from credits.release_hold($1, $6, $2, $3, $4, $5, $7)"
         }
