@@ -82,13 +82,13 @@ impl<'a> Searches<'a> {
         let mut command = cargo();
         command
             .args(["build", "--package", "shared-claims", "--features", "fuzz"])
-            .args(["--example", "fuzz"])
+            .args(["--bin", "fuzz"])
             .current_dir(&workspace.root);
         process::run_quietly("searches", "built", &mut command)?;
         let folder = workspace.target.join("fuzz");
         fs::create_dir_all(&folder)?;
         Ok(Self {
-            native: workspace.target.join("debug/examples/fuzz"),
+            native: workspace.target.join("debug/fuzz"),
             module: build_module(workspace, toolbox, &folder, FAST)?,
             toolbox,
             workspace,
