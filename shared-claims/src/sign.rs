@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 
 use ed25519_compact::{KeyPair, SecretKey, Seed};
 
+use crate::assertion::{ASSERTION_TYPE, EdgeAssertion};
 use crate::base64url;
 use crate::claims::AccessClaims;
 use crate::json::write_string;
@@ -27,6 +28,8 @@ pub struct SigningKey {
     feed_header: String,
     /// The encoded header of receipts with the dot behind it.
     receipt_header: String,
+    /// The encoded header of the gateway's assertions with the dot behind it.
+    assertion_header: String,
 }
 
 impl SigningKey {
@@ -40,10 +43,20 @@ impl SigningKey {
             token_header: encoded_header(ACCESS_TOKEN_TYPE, &kid),
             feed_header: encoded_header(FEED_TYPE, &kid),
             receipt_header: encoded_header(RECEIPT_TYPE, &kid),
+            assertion_header: encoded_header(ASSERTION_TYPE, &kid),
             secret: pair.sk,
             public_key,
             kid,
         })
+    }
+
+    /// [`from_seed`](Self::from_seed) of a seed as people keep it: base64url without padding, 43
+    /// characters.
+    pub fn from_seed_text(text: &str) -> Option<Self> {
+        let mut seed = base64url::decode(text.as_bytes())?;
+        let key = seed.as_slice().try_into().ok().and_then(Self::from_seed);
+        seed.fill(0);
+        key
     }
 
     /// The 32 bytes of RFC 8032 §5.1.2.
@@ -69,6 +82,11 @@ impl SigningKey {
     /// A receipt of a charge.
     pub fn sign_receipt(&self, receipt: &Receipt) -> String {
         self.sign(&self.receipt_header, &receipt_json(receipt))
+    }
+
+    /// An assertion of the gateway about one request.
+    pub fn sign_assertion(&self, assertion: &EdgeAssertion) -> String {
+        self.sign(&self.assertion_header, &assertion_json(assertion))
     }
 
     fn sign(&self, header: &str, payload: &str) -> String {
@@ -138,6 +156,27 @@ fn receipt_json(receipt: &Receipt) -> String {
     json.integer("amount", Some(receipt.amount));
     json.text("description", &receipt.description);
     json.integer("spentAt", Some(receipt.spent_at.as_secs()));
+    json.finish()
+}
+
+fn assertion_json(assertion: &EdgeAssertion) -> String {
+    let mut json = Json::new();
+    json.text("iss", &assertion.iss);
+    json.text("aud", &assertion.backend);
+    for (name, value) in [
+        ("sub", &assertion.sub),
+        ("sid", &assertion.sid),
+        ("role", &assertion.role),
+    ] {
+        if let Some(value) = value {
+            json.text(name, value);
+        }
+    }
+    json.text("jti", &assertion.jti);
+    json.integer("iat", Some(assertion.iat.as_secs()));
+    json.integer("exp", Some(assertion.exp.as_secs()));
+    json.text("htm", &assertion.method);
+    json.text("htu", &assertion.target);
     json.finish()
 }
 
