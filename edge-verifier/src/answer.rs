@@ -59,12 +59,12 @@ impl Answer {
 #[serde(rename_all = "camelCase")]
 struct LogLine<'a> {
     event: &'a str,
-    request_id: &'a str,
     route: Option<&'a str>,
     status: u16,
     code: &'a str,
     keys: &'a str,
     feed_age_secs: Option<u64>,
+    request_id: &'a str,
 }
 
 /// The answer to an allowed preflight.
@@ -92,12 +92,12 @@ pub fn refusal(
     }
     let line = LogLine {
         event: "refused",
-        request_id,
         route: route.map(|route| route.id.as_str()),
         status: refusal.status(),
         code: refusal.code(),
         keys: state.keys_word(now),
         feed_age_secs: state.feed_age_secs(now),
+        request_id,
     };
     let log = serde_json::to_string(&line).expect("strings and numbers always serialise");
     Answer {

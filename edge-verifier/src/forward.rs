@@ -101,7 +101,7 @@ pub fn build(
 impl Forward {
     /// Puts the names of the request where backend and client find them.
     pub fn name(&mut self, trace: &Trace) {
-        if !trace.continues {
+        if trace.drops_state {
             self.remove.push("tracestate".into());
         }
         self.set.extend(trace.headers());

@@ -20,7 +20,7 @@ pub struct Limiter {
 /// A route and who asks, as a hash that does not tell who.
 type Client = (usize, Prefix);
 
-/// Microseconds since 1970: a thousand a second must not round to nothing.
+/// Nanoseconds since 1970: of thousands a second each must count as much as it is.
 type Instant = u64;
 
 /// The client has used up its allowance.
@@ -57,19 +57,29 @@ impl Limiter {
         now: UnixMillis,
     ) -> Result<(), Exhausted> {
         let client = (route, hash_prefix(who));
-        let next = self.next(&client, rate, now)?;
+        let next = self.next(&client, rate, now);
+        // Whoever is refused has come, too, and is not forgotten.
+        let known = self.young.get(&client).or_else(|| self.old.get(&client));
+        if let Some(used) = next.ok().or(known.copied()) {
+            self.remember(client, used);
+        }
+        next.map(drop)
+    }
+
+    /// When the young half is full it becomes the old one, and who has not come since the last time
+    /// is forgotten.
+    fn remember(&mut self, client: Client, used: Instant) {
         if self.young.len() >= MAX_CLIENTS / 2 && !self.young.contains_key(&client) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(client, next);
-        Ok(())
+        self.young.insert(client, used);
     }
 
     /// When the client will have used up its allowance if it takes one more.
     fn next(&self, client: &Client, rate: Rate, now: UnixMillis) -> Result<Instant, Exhausted> {
         let period = u64::from(rate.period_secs) * SECOND;
         let step = period / u64::from(rate.count.max(1));
-        let now = now.as_millis().saturating_mul(1000);
+        let now = now.as_millis().saturating_mul(MILLISECOND);
         let known = self.young.get(client).or_else(|| self.old.get(client));
         // What lies further ahead than any allowance is from before the clock was set back.
         let known = known.filter(|used| **used <= now.saturating_add(period));
@@ -85,7 +95,8 @@ impl Limiter {
     }
 }
 
-const SECOND: u64 = 1_000_000;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MILLISECOND;
 /// With its hash and its instant a client costs about 50 bytes: under 1 MB of an isolate's 128.
 const MAX_CLIENTS: usize = 16_384;
 

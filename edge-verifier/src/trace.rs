@@ -36,6 +36,7 @@ impl IdSource {
         Trace {
             traceparent,
             continues: inbound.is_some(),
+            drops_state: inbound.is_none() && headers.get("tracestate").is_some(),
             request_id,
         }
     }
@@ -56,6 +57,8 @@ pub struct Trace {
     pub traceparent: String,
     /// Whether the trace is the client's.
     pub continues: bool,
+    /// Whether the client sent the state of a trace that is none.
+    pub drops_state: bool,
 }
 
 impl Trace {

@@ -22,9 +22,9 @@ pub fn run(workspace: &Workspace, args: &[&str]) -> Result<()> {
     match args {
         ["build"] => Ok(()),
         ["check", rest @ ..] => tool(workspace, &toolbox, rest),
-        ["explain", _, _] => tool(workspace, &toolbox, args),
+        ["explain", _, _] | ["key"] => tool(workspace, &toolbox, args),
         ["dev"] => wrangler(workspace, &toolbox),
-        _ => bail!("usage: cargo xtask edge build | check | explain METHOD URL | dev"),
+        _ => bail!("usage: cargo xtask edge build | check | explain METHOD URL | key | dev"),
     }
 }
 

@@ -119,6 +119,7 @@ cargo xtask COMMAND
   edge check            check edge.toml and print the effective routes
   edge explain METHOD URL
                         say what would become of a request
+  edge key              print a new secret that signs the edge's assertions
   edge dev              the edge alone, with reload
 
 Nothing has to be installed beforehand but Rust and Node.";
