@@ -229,32 +229,54 @@ async function forward(call, decision) {
  * @param {(why: string) => void} stop
  */
 function upstreamRequest(request, { url, countBody, remove, set }, stop) {
-  const counted = countBody === null ? undefined : request.body?.pipeThrough(counter(countBody, stop));
+  const body = countBody === null ? undefined : counter(request.body, countBody, stop);
   const { method, headers } = request;
-  const upstream = new Request(url, counted ? { method, headers, body: counted } : request);
+  const upstream = new Request(url, body ? { method, headers, body } : request);
   for (const name of remove) upstream.headers.delete(name);
   for (const [name, value] of set) upstream.headers.set(name, value);
   return upstream;
 }
 
 /**
- * Passes bytes through until there are more than a route takes.
+ * Passes a body through until there is more of it than a route takes.
+ * @param {ReadableStream | null} body
  * @param {number} limit
  * @param {(why: string) => void} stop
  */
-function counter(limit, stop) {
-  let seen = 0;
-  return new TransformStream({
-    transform(chunk, controller) {
-      seen += chunk.byteLength;
-      if (seen > limit) {
+function counter(body, limit, stop) {
+  if (body === null) return undefined;
+  const { readable, writable } = new IdentityTransformStream();
+  pump(body.getReader({ mode: "byob" }), writable.getWriter(), limit, stop);
+  return readable;
+}
+
+/**
+ * One buffer goes back and forth: a stream that made a new one for each piece would leave hundreds
+ * of megabytes to be collected behind a large body.
+ * @param {ReadableStreamBYOBReader} reader
+ * @param {WritableStreamDefaultWriter} writer
+ * @param {number} limit
+ * @param {(why: string) => void} stop
+ */
+async function pump(reader, writer, limit, stop) {
+  let buffer = new ArrayBuffer(PIECE_BYTES);
+  let left = limit;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return await writer.close();
+      left -= value.byteLength;
+      if (left < 0) {
         stop("too_large");
-        controller.error(new Error("the body is too large"));
-      } else {
-        controller.enqueue(chunk);
+        throw new Error("the body is too large");
       }
-    },
-  });
+      await writer.write(value);
+      buffer = value.buffer;
+    }
+  } catch (error) {
+    // One of the two ends is gone, and the other must not wait for it.
+    await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+  }
 }
 
 /**
@@ -383,6 +405,8 @@ function broken(error, used) {
   });
 }
 
+/** What is read at once of a body that is counted. */
+const PIECE_BYTES = 64 * 1024;
 /** How soon a socket is closed after its token was revoked: the feed is polled no more often. */
 const WATCH_EVERY_MS = 1_000;
 /** Why we close a socket: the token is refused, the role is, it cannot be told now, it broke. */
