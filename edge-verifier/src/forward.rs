@@ -112,7 +112,7 @@ impl Forward {
 
 fn target(route: &Route, request: &Incoming<'_>) -> (String, Option<String>) {
     let path = paths::strip_segments(request.raw_path, route.backend.strip_segments);
-    let query = request.query;
+    let query = paths::encode_query(request.query);
     match &route.backend.target {
         Target::Url(base) => (format!("{base}{path}{query}"), None),
         Target::Service(name) => {
