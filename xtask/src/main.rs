@@ -68,7 +68,7 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         ["openapi", "--check"] => openapi::run(&workspace, openapi::Mode::Check)?,
         ["stripe-stand-in", address, webhook] => stripe_stand_in::run(address, webhook)?,
         ["wasm", "pack"] => wasm::pack(&workspace, &setup::ensure(&workspace, edge::TOOLS)?)?,
-        ["edge", rest @ ..] => edge::run(&workspace, rest)?,
+        ["edge", rest @ ..] => edge::run(&workspace, &data_dir(&workspace), rest)?,
         _ => bail!("no such command: {}\n\n{HELP}", args.join(" ")),
     }
     Ok(ExitCode::SUCCESS)
