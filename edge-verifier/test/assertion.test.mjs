@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { createPublicKey, verify } from "node:crypto";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createEdgeVerifier } from "../../wasm-pkg/js/entries/edge.mjs";
 import { code, startWorld } from "./support/world.mjs";
 
 const toml = ({ issuer, backend }) => `
@@ -104,6 +105,25 @@ test("two_requests_have_two_assertions", async () => {
     seen.add((await asserted()).jti);
   }
   assert.equal(seen.size, 20);
+});
+
+test("npm_package_of_a_backend_accepts_it_and_nothing_else", async () => {
+  const edge = createEdgeVerifier({
+    issuer: "https://edge.example",
+    audience: "orders",
+    jwksUri: `${world.gateway.url}/.well-known/edge-jwks.json`,
+  });
+  for (const path of ["/api/x", "/api/a%20b/?c=%2f&d='e'&", "/api/?"]) {
+    await world.call(path, { token: world.issuer.token() });
+    const { method, url } = received();
+    const [jws] = header("x-edge-assertion");
+    assert.equal((await edge.verify(jws, { method, url })).sub, "user-1", path);
+    await assert.rejects(edge.verify(jws, { method, url: `${url}x` }), { code: "invalid_claim", claim: "htu" });
+    await assert.rejects(edge.verify(jws, { method: "DELETE", url }), { code: "invalid_claim", claim: "htm" });
+  }
+  await assert.rejects(edge.verify(world.issuer.token(), { method: "GET", url: "/x" }), {
+    code: "unsupported_type",
+  });
 });
 
 for (const [name, given, remedy] of [
