@@ -102,9 +102,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let guarded = Route::new().at("/hello", get(hello));
     let keys = format!("{edge}/.well-known/edge-jwks.json");
     let gateway = EdgeVerifier::new("tollgate-edge", "demo", &keys)?;
-    let signed = echo.around(move |endpoint, request| {
-        from_the_gateway(gateway.clone(), endpoint, request)
-    });
+    let signed =
+        echo.around(move |endpoint, request| from_the_gateway(gateway.clone(), endpoint, request));
     let app = Route::new()
         .nest("/direct", guarded.with(Guard::new(verifier)))
         .at("/*path", signed)
