@@ -249,7 +249,7 @@ const NAMES = [
   ...["trailer", "keep-alive", "x-authority", "cf-connecting-ip", "access-control-request-method", "origin", "via"],
 ];
 const VALUES = [
-  ...["root", "root", "root", "root, root", "  root  ", "root;admin", '"root"', "%72oot root", "root\u00e9", "/root/../"],
+  ...["root", "root", "root", "root, root", "  root  ", "root;admin", '"root"', "%72oot root", "root\u00e9", "root/../"],
   ...["10.6.6.6 root", "DELETE root", "x".repeat(300) + "root", "\troot", "user-1", "https://app.example", "GET", ""],
 ];
 const LISTED = ["close", "keep-alive", "x-auth-user", "X_Auth_User", "x-auth-session", "x-edge-assertion", "host", "te"];

@@ -22,7 +22,12 @@ const toml = ({ issuer, backend }) => `
   id = "strict"
   path = "/strict/*"
   token = "websocket"
-  revocation = { mode = "strict", max_age_s = 2, on_stale = "closed" }
+  revocation = { mode = "strict" }
+  [[route]]
+  id = "closed"
+  path = "/closed/*"
+  token = "websocket"
+  revocation = { mode = "strict", on_stale = "closed" }
   [[route]]
   id = "cookie"
   path = "/cookie/*"
@@ -172,7 +177,7 @@ test("hundred_strict_sockets_cause_one_poll_a_second", async () => {
 });
 
 test("strict_socket_is_closed_with_1013_when_revocations_cannot_be_had", async () => {
-  const socket = await open("/strict/x", offer());
+  const socket = await open("/closed/x", offer());
   const end = ended(socket);
   world.issuer.feedMode = "500";
   try {

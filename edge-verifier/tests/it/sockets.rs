@@ -1,4 +1,4 @@
-//! WebSockets: where their token is, and for how long they stay open.
+//! Sockets: where their token is, and for how long they stay open.
 
 use edge_verifier::decide::Verdict;
 
