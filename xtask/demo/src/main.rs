@@ -107,7 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Route::new()
         .nest("/direct", guarded.with(Guard::new(verifier)))
         .at("/*path", signed)
-        .at("/", get(alive));
+        .at("/alive", get(alive));
 
     let stopped = async {
         let mut terminated =

@@ -66,7 +66,12 @@ impl Running {
                 http::ISSUER,
                 "/ready",
             ),
-            ("backend", backend_command(workspace), http::BACKEND, "/"),
+            (
+                "backend",
+                backend_command(workspace),
+                http::BACKEND,
+                "/alive",
+            ),
             (
                 "edge",
                 edge_command(workspace, toolbox, &self.data_dir)?,
