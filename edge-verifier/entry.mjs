@@ -5,7 +5,7 @@ import { Gateway, __wbg_reset_state, initSync } from "./build/edge.js";
 import module from "./build/edge_bg.wasm";
 import config from "./build/edge.json";
 
-/** @import { Forward, Answer, Reply } from "./types.d.ts" */
+/** @import { Forward, Answer, Metric, Reply } from "./types.d.ts" */
 
 /** @type {Gateway | undefined} */
 let gateway;
@@ -19,7 +19,7 @@ export default {
    * @returns {Response | Promise<Response>}
    */
   fetch(request, env, ctx) {
-    return handle({ request, text: describe(request), env, ctx, deadline: Date.now() + FULL_WAY_MS });
+    return handle({ request, text: describe(request), env, ctx, beganAt: Date.now() });
   },
 };
 
@@ -30,7 +30,7 @@ export default {
  * @property {string} text what Rust is told of it
  * @property {Record<string, unknown>} env
  * @property {ExecutionContext} ctx
- * @property {number} deadline
+ * @property {number} beganAt
  */
 
 /**
@@ -61,7 +61,7 @@ async function resume(call, opened) {
   try {
     /** @type {Promise<string>} */
     const settled = opened.resume(call.text, call.ctx);
-    while (Date.now() < call.deadline) {
+    while (Date.now() < call.beganAt + FULL_WAY_MS) {
       const json = await within(settled, LOOK_EVERY_MS);
       if (json !== undefined) return await (settle(call, JSON.parse(json)) ?? fail());
       if (gateway !== opened) return await handle(call);
@@ -78,8 +78,64 @@ async function resume(call, opened) {
  */
 function settle(call, reply) {
   if (reply.forward) return forward(call, reply.forward);
-  if (reply.answer) return answer(reply.answer);
+  if (reply.answer) return refuse(call, reply.answer);
   return undefined;
+}
+
+/**
+ * An answer of the gateway itself, unless the data centre has seen too many like it.
+ * @param {Call} call
+ * @param {Answer} decision
+ * @returns {Response | Promise<Response>}
+ */
+function refuse(call, decision) {
+  if (decision.countedAs === null) return counted(call, answer(decision), decision.metric);
+  return tooMany(call.env.EDGE_FAILED_AUTH, decision.countedAs).then((isOver) => {
+    const said = isOver ? failed(call, Number(decision.route), "limited", "") : decision;
+    return counted(call, answer(said), said.metric);
+  });
+}
+
+/**
+ * The answer in place of a backend's.
+ * @param {Call} call
+ * @param {number} route
+ * @param {string} why
+ * @param {string} requestId
+ * @returns {Answer}
+ */
+function failed({ request, env }, route, why, requestId) {
+  const origin = request.headers.get("origin") ?? undefined;
+  return JSON.parse(current(env).failed(route, why, origin, requestId)).answer;
+}
+
+/**
+ * Asks a counter of the data centre. One that fails has not said no.
+ * @param {unknown} binding
+ * @param {string} key
+ */
+async function tooMany(binding, key) {
+  try {
+    return !(await /** @type {RateLimit} */ (binding).limit({ key })).success;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Counts an answer where the Worker has a data set for that; writing does not wait.
+ * @param {Call} call
+ * @param {Response} response
+ * @param {Metric} metric
+ */
+function counted({ env, beganAt }, response, { route, code, keys }) {
+  const metrics = /** @type {AnalyticsEngineDataset | undefined} */ (env.EDGE_METRICS);
+  metrics?.writeDataPoint({
+    indexes: [route],
+    blobs: [route, code, keys],
+    doubles: [response.status, Date.now() - beganAt],
+  });
+  return response;
 }
 
 /** @returns {never} */
@@ -133,7 +189,15 @@ function describe(request) {
  * @param {Forward} decision
  * @returns {Promise<Response>}
  */
-async function forward({ request, env }, decision) {
+async function forward(call, decision) {
+  const { request, env } = call;
+  const { route, countedAs, requestId, metric } = decision;
+  /** @param {string} why */
+  const refused = (why) => {
+    const said = failed(call, route, why, requestId);
+    return counted(call, answer(said), said.metric);
+  };
+  if (countedAs !== null && (await tooMany(env.EDGE_PER_USER, countedAs))) return refused("limited");
   const abort = new AbortController();
   let failure = "unreachable";
   /** @param {string} why */
@@ -142,6 +206,7 @@ async function forward({ request, env }, decision) {
     abort.abort();
   };
   const timer = setTimeout(stop, decision.timeoutMs, "timeout");
+  const sentAt = Date.now();
   try {
     const upstream = upstreamRequest(request, decision, stop);
     const through = /** @type {Fetcher | undefined} */ (
@@ -150,10 +215,9 @@ async function forward({ request, env }, decision) {
     /** @type {RequestInit} */
     const init = { redirect: "manual", signal: abort.signal };
     const response = await (through ? through.fetch(upstream, init) : fetch(upstream, init));
-    return finish(response, decision);
+    return counted(call, finish(call, response, decision, sentAt), metric);
   } catch {
-    const origin = request.headers.get("origin") ?? undefined;
-    return answer(JSON.parse(current(env).failed(decision.route, failure, origin)).answer);
+    return refused(failure);
   } finally {
     clearTimeout(timer);
   }
@@ -165,47 +229,155 @@ async function forward({ request, env }, decision) {
  * @param {(why: string) => void} stop
  */
 function upstreamRequest(request, { url, countBody, remove, set }, stop) {
-  const counted = countBody === null ? undefined : request.body?.pipeThrough(counter(countBody, stop));
+  const body = countBody === null ? undefined : counter(request.body, countBody, stop);
   const { method, headers } = request;
-  const upstream = new Request(url, counted ? { method, headers, body: counted } : request);
+  const upstream = new Request(url, body ? { method, headers, body } : request);
   for (const name of remove) upstream.headers.delete(name);
   for (const [name, value] of set) upstream.headers.set(name, value);
   return upstream;
 }
 
 /**
- * Passes bytes through until there are more than a route takes.
+ * Passes a body through until there is more of it than a route takes.
+ * @param {ReadableStream | null} body
  * @param {number} limit
  * @param {(why: string) => void} stop
  */
-function counter(limit, stop) {
-  let seen = 0;
-  return new TransformStream({
-    transform(chunk, controller) {
-      seen += chunk.byteLength;
-      if (seen > limit) {
-        stop("too_large");
-        controller.error(new Error("the body is too large"));
-      } else {
-        controller.enqueue(chunk);
-      }
-    },
-  });
+function counter(body, limit, stop) {
+  if (body === null) return undefined;
+  const { readable, writable } = new IdentityTransformStream();
+  pump(body.getReader({ mode: "byob" }), writable.getWriter(), limit, stop);
+  return readable;
 }
 
 /**
+ * One buffer goes back and forth: a stream that made a new one for each piece would leave hundreds
+ * of megabytes to be collected behind a large body.
+ * @param {ReadableStreamBYOBReader} reader
+ * @param {WritableStreamDefaultWriter} writer
+ * @param {number} limit
+ * @param {(why: string) => void} stop
+ */
+async function pump(reader, writer, limit, stop) {
+  let buffer = new ArrayBuffer(PIECE_BYTES);
+  let left = limit;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return await writer.close();
+      left -= value.byteLength;
+      if (left < 0) {
+        stop("too_large");
+        throw new Error("the body is too large");
+      }
+      await writer.write(value);
+      buffer = value.buffer;
+    }
+  } catch (error) {
+    // One of the two ends is gone, and the other must not wait for it.
+    await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+  }
+}
+
+/**
+ * @param {Call} call
  * @param {Response} response
  * @param {Forward} decision
+ * @param {number} sentAt
  */
-function finish(response, decision) {
-  const { remove, set, vary } = decision.answer;
-  const unchanged = set.length === 0 && remove.length === 0 && !vary;
-  if (unchanged || response.webSocket || response.status === 101) return response;
+function finish(call, response, { answer: { remove, set, vary }, watch, serverTiming }, sentAt) {
+  if (response.webSocket) return watch ? watched(call, response, response.webSocket) : response;
+  if (response.status === 101) return response;
   const changed = new Response(response.body, response);
   for (const name of remove) changed.headers.delete(name);
   for (const [name, value] of set) changed.headers.set(name, value);
   if (vary) changed.headers.append("vary", "Origin");
+  if (serverTiming) {
+    const spent = `edge;dur=${sentAt - call.beganAt}, backend;dur=${Date.now() - sentAt}`;
+    changed.headers.append("server-timing", spent);
+  }
   return changed;
+}
+
+/**
+ * A WebSocket that is closed when its token is no longer accepted. The runtime would pass the
+ * backend's socket through by itself and never let go of it; here each message goes by hand.
+ * @param {Call} call
+ * @param {Response} response
+ * @param {WebSocket} backend
+ */
+function watched(call, response, backend) {
+  const [client, gate] = Object.values(new WebSocketPair());
+  const ends = /** @type {[WebSocket, WebSocket]} */ ([gate, backend]);
+  for (const end of ends) {
+    end.binaryType = "arraybuffer";
+    end.accept();
+  }
+  relay(gate, backend);
+  relay(backend, gate);
+  watch(call, ends);
+  return new Response(null, { status: 101, webSocket: client, headers: response.headers });
+}
+
+/**
+ * @param {WebSocket} from
+ * @param {WebSocket} to
+ */
+function relay(from, to) {
+  from.addEventListener("message", ({ data }) => {
+    if (to.readyState === WebSocket.OPEN) to.send(data);
+  });
+  from.addEventListener("close", ({ code, reason }) => close(to, code, reason));
+  from.addEventListener("error", () => close(to, CLOSE.broken, "broken"));
+}
+
+/**
+ * Codes that only a runtime may send (RFC 6455, section 7.4.1) mean that the other end is gone.
+ * @param {WebSocket} socket
+ * @param {number} code
+ * @param {string} reason
+ */
+function close(socket, code, reason) {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  if (code === 1005) socket.close();
+  else if (code === 1006 || code === 1015) socket.close(CLOSE.broken, "broken");
+  else socket.close(code, reason);
+}
+
+/**
+ * Asks again and again whether the request would be let through now, too. Each socket asks for
+ * itself: what another request is waiting for is nothing to wait for.
+ * @param {Call} call
+ * @param {[WebSocket, WebSocket]} ends
+ */
+async function watch(call, ends) {
+  while (ends.every(({ readyState }) => readyState === WebSocket.OPEN)) {
+    await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
+    const refusal = await recheck(call);
+    if (refusal === undefined) continue;
+    const { log, status, metric } = refusal;
+    if (log) console.log(log);
+    const code = status === 401 ? CLOSE.refused : status === 403 ? CLOSE.forbidden : CLOSE.later;
+    for (const end of ends) close(end, code, metric.code);
+  }
+}
+
+/**
+ * Why the request would be refused now, if it would be. An instance that breaks over it is replaced
+ * by the next request; until then nothing is known, and the next look is soon.
+ * @param {Call} call
+ * @returns {Promise<Answer | undefined>}
+ */
+async function recheck({ text, env, ctx }) {
+  const opened = current(env);
+  try {
+    const json = await within(opened.recheck(text, ctx), FULL_WAY_MS);
+    if (json === undefined && gateway === opened) gateway = undefined;
+    return json === undefined ? undefined : JSON.parse(json).answer;
+  } catch (error) {
+    broken(error, opened);
+    return undefined;
+  }
 }
 
 /** @param {Answer} decision */
@@ -233,6 +405,12 @@ function broken(error, used) {
   });
 }
 
+/** What is read at once of a body that is counted. */
+const PIECE_BYTES = 64 * 1024;
+/** How soon a socket is closed after its token was revoked: the feed is polled no more often. */
+const WATCH_EVERY_MS = 1_000;
+/** Why we close a socket: the token is refused, the role is, it cannot be told now, it broke. */
+const CLOSE = { refused: 4401, forbidden: 4403, later: 1013, broken: 1011 };
 /** Longer than the gateway's own time limits, so that it ends only what hangs. */
 const FULL_WAY_MS = 15_000;
 /** How soon a request notices that its instance has been replaced. */

@@ -11,11 +11,16 @@ export interface Reply {
 export interface Forward {
   route: number;
   url: string;
+  requestId: string;
   service: string | null;
   timeoutMs: number;
   countBody: number | null;
   remove: string[];
   set: HeaderList;
+  watch: boolean;
+  countedAs: string | null;
+  serverTiming: boolean;
+  metric: Metric;
   answer: { remove: string[]; set: HeaderList; vary: boolean };
 }
 
@@ -24,4 +29,13 @@ export interface Answer {
   headers: HeaderList;
   body: string | null;
   log: string | null;
+  countedAs: string | null;
+  route: number | null;
+  metric: Metric;
+}
+
+export interface Metric {
+  route: string;
+  code: string;
+  keys: string;
 }

@@ -6,6 +6,7 @@ use shared_claims::UnixMillis;
 use crate::config::{Config, Cors, Route};
 use crate::cors::{self, HeaderList};
 use crate::refusal::Refusal;
+use crate::routes;
 use crate::state::State;
 
 /// A response without a backend.
@@ -19,6 +20,38 @@ pub struct Answer {
     pub body: Option<String>,
     /// A line for the log, as JSON.
     pub log: Option<String>,
+    /// Whom the data centre's counter of refused tokens counts this for.
+    pub counted_as: Option<String>,
+    /// The index of the route, where there is one.
+    pub route: Option<usize>,
+    /// What is counted.
+    pub metric: Metric,
+}
+
+/// What a decision is counted under.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Metric {
+    /// The id of the route; empty where there is none.
+    pub route: String,
+    /// The code of a refusal, `forwarded`, or empty for answers of the gateway itself.
+    pub code: &'static str,
+    /// The state of the token keys.
+    pub keys: &'static str,
+}
+
+impl Answer {
+    /// An answer that is neither logged nor counted under a code.
+    pub fn plain(status: u16, headers: HeaderList, body: Option<String>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+            log: None,
+            counted_as: None,
+            route: None,
+            metric: Metric::default(),
+        }
+    }
 }
 
 /// One line per refusal. No token, no path, no address.
@@ -31,17 +64,13 @@ struct LogLine<'a> {
     code: &'a str,
     keys: &'a str,
     feed_age_secs: Option<u64>,
+    request_id: &'a str,
 }
 
 /// The answer to an allowed preflight.
 pub fn preflight(mut headers: HeaderList) -> Answer {
     headers.push(("vary", PREFLIGHT_VARY.to_owned()));
-    Answer {
-        status: 204,
-        headers,
-        body: None,
-        log: None,
-    }
+    Answer::plain(204, headers, None)
 }
 
 /// A problem document, readable by pages where the route's CORS rules say so.
@@ -52,8 +81,10 @@ pub fn refusal(
     route: Option<&Route>,
     origin: Option<&str>,
     refusal: &Refusal,
+    request_id: &str,
 ) -> Answer {
     let mut headers = refusal.headers();
+    headers.push(("x-request-id", request_id.to_owned()));
     if let Some(cors) = rules(config, route) {
         headers.extend(cors::headers_for(cors, origin));
         headers.push(("access-control-expose-headers", EXPOSED.to_owned()));
@@ -66,6 +97,7 @@ pub fn refusal(
         code: refusal.code(),
         keys: state.keys_word(now),
         feed_age_secs: state.feed_age_secs(now),
+        request_id,
     };
     let log = serde_json::to_string(&line).expect("strings and numbers always serialise");
     Answer {
@@ -73,6 +105,13 @@ pub fn refusal(
         headers,
         body: Some(refusal.body()),
         log: Some(log),
+        counted_as: None,
+        route: route.map(|route| routes::index_of(config, route)),
+        metric: Metric {
+            route: route.map_or_else(String::new, |route| route.id.clone()),
+            code: refusal.code(),
+            keys: state.keys_word(now),
+        },
     }
 }
 
@@ -86,4 +125,4 @@ fn rules<'c>(config: &'c Config, route: Option<&'c Route>) -> Option<&'c Cors> {
 const PREFLIGHT_VARY: &str =
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /// What a page needs to react to a refusal.
-const EXPOSED: &str = "WWW-Authenticate, Retry-After";
+const EXPOSED: &str = "WWW-Authenticate, Retry-After, X-Request-Id";

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use worker::js_sys::Reflect;
 use worker::{Env, Fetcher};
 
 use crate::config::{Config, Target};
@@ -50,6 +51,9 @@ impl Bindings {
                 setup.missing_services.push(name.clone());
             }
         }
+        setup.use_signing_key(config, text(env, "EDGE_SIGNING_KEY").as_deref());
+        setup.counts_users = is_bound(env, "EDGE_PER_USER");
+        setup.counts_failures = is_bound(env, "EDGE_FAILED_AUTH");
         (
             Self {
                 cache_secret: text(env, "CACHE_SECRET").map(Secret),
@@ -57,6 +61,11 @@ impl Bindings {
             setup,
         )
     }
+}
+
+/// Whether there is a binding of this name, whatever it is.
+fn is_bound(env: &Env, name: &str) -> bool {
+    Reflect::get(env, &name.into()).is_ok_and(|binding| binding.is_object())
 }
 
 /// A variable or secret; both are strings of the environment. Empty counts as absent.

@@ -4,6 +4,8 @@
 //! the order of the checks, and nothing later is looked at once one has failed:
 //! size, path, route, preflight, token, key, verification, revocation, role.
 
+mod limits;
+
 use std::rc::Rc;
 
 use shared_claims::{
@@ -11,16 +13,19 @@ use shared_claims::{
     UnverifiedToken, Verified, VerifyError,
 };
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Metric};
+use crate::assertions::{self, About};
 use crate::config::{Auth, Config, OnStale, RevocationMode, Route};
 use crate::cors;
 use crate::forward::{self, Forward};
+use crate::headers::Headers;
 use crate::refusal::Refusal;
 use crate::request::Incoming;
 use crate::routes::{self, Found};
 use crate::state::State;
 use crate::status;
 use crate::tokens::{self, Presented};
+use crate::trace::Trace;
 
 /// What to do about a request, and what to start besides.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub enum Verdict {
     Forward(Box<Forward>),
     /// Answer it without the backend.
     Answer(Box<Answer>),
+    /// What was let through earlier would be let through now, too.
+    Stands,
     /// Do this, then decide again.
     Wait(Wait),
 }
@@ -71,14 +78,44 @@ pub fn decide(
     now: UnixMillis,
     waited_ms: u32,
 ) -> Decision {
+    run(config, state, request, now, waited_ms, Purpose::Forward)
+}
+
+/// Decides about a request that was let through and goes on, as a WebSocket does: whether it would
+/// be let through now, too. Nothing is counted.
+pub fn recheck(
+    config: &Config,
+    state: &mut State,
+    request: &str,
+    now: UnixMillis,
+    waited_ms: u32,
+) -> Decision {
+    run(config, state, request, now, waited_ms, Purpose::Recheck)
+}
+
+fn run(
+    config: &Config,
+    state: &mut State,
+    request: &str,
+    now: UnixMillis,
+    waited_ms: u32,
+    purpose: Purpose,
+) -> Decision {
+    let parsed = Incoming::parse(request);
+    let none = Headers::default();
+    let trace = state
+        .ids
+        .name(parsed.as_ref().map_or(&none, |request| &request.headers));
     let mut run = Run {
         config,
         state,
         now,
         waited_ms,
+        purpose,
+        trace,
         background: Vec::new(),
     };
-    let verdict = match Incoming::parse(request) {
+    let verdict = match parsed {
         Ok(request) => run.decide(&request),
         Err(refusal) => run.refuse(None, None, &refusal),
     };
@@ -88,11 +125,20 @@ pub fn decide(
     }
 }
 
+/// Why a decision is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Forward,
+    Recheck,
+}
+
 struct Run<'c, 's> {
     config: &'c Config,
     state: &'s mut State,
     now: UnixMillis,
     waited_ms: u32,
+    purpose: Purpose,
+    trace: Trace,
     background: Vec<Work>,
 }
 
@@ -122,7 +168,7 @@ impl Run<'_, '_> {
         let (host, path) = (request.host(), request.path.as_ref());
         let origin = request.headers.get("origin");
         if path.starts_with(routes::RESERVED_PREFIX) {
-            return match status::answer(self.config, self.state, request, self.now) {
+            return match self.answer_itself(request) {
                 Ok(answer) => Verdict::Answer(Box::new(answer)),
                 Err(refusal) => self.refuse(None, origin, &refusal),
             };
@@ -150,19 +196,92 @@ impl Run<'_, '_> {
             self.admit(route, request)
         };
         match admitted {
-            Ok(identity) => {
-                let forward = forward::build(self.config, route, request, identity.as_deref());
-                Verdict::Forward(Box::new(forward))
-            }
+            Ok(_) if self.purpose == Purpose::Recheck => Verdict::Stands,
+            Ok(identity) => self.forward(route, request, identity.as_deref()),
             Err(Stop::Wait(wait)) => Verdict::Wait(wait),
-            Err(Stop::Refuse(refusal)) => {
-                self.refuse(Some(route), request.headers.get("origin"), &refusal)
+            Err(Stop::Refuse(refusal)) => self.refuse_route(route, request, &refusal),
+        }
+    }
+
+    fn answer_itself(&self, request: &Incoming<'_>) -> Result<Answer, Refusal> {
+        if request.path == assertions::KEYS_PATH {
+            self.state.setup.signer.answer(request)
+        } else {
+            status::answer(self.config, self.state, request, self.now)
+        }
+    }
+
+    fn forward(
+        &mut self,
+        route: &Route,
+        request: &Incoming<'_>,
+        identity: Option<&Verified<AccessClaims>>,
+    ) -> Verdict {
+        let mut forward = forward::build(self.config, route, request, identity);
+        if let Err(refusal) = self.count_user(route, request, identity, &mut forward) {
+            return self.refuse(Some(route), request.headers.get("origin"), &refusal);
+        }
+        forward.name(&self.trace);
+        if route.backend.assertion {
+            match self.assertion(route, request, identity, &forward.url) {
+                Some(jws) => forward.set.push(("x-edge-assertion", jws)),
+                // A route that cannot be signed for was refused before; never without one.
+                None => return self.refuse(Some(route), None, &Refusal::Internal),
             }
+        }
+        forward.metric = Metric {
+            route: route.id.clone(),
+            code: "forwarded",
+            keys: self.state.keys_word(self.now),
+        };
+        Verdict::Forward(Box::new(forward))
+    }
+
+    fn assertion(
+        &self,
+        route: &Route,
+        request: &Incoming<'_>,
+        identity: Option<&Verified<AccessClaims>>,
+        url: &str,
+    ) -> Option<String> {
+        let about = About {
+            iss: &self.config.edge.iss,
+            backend: route.backend.name.as_deref()?,
+            request_id: &self.trace.request_id,
+            method: request.method?,
+            url,
+        };
+        let now = self.now.to_secs();
+        self.state.setup.signer.sign(about, identity, now)
+    }
+
+    fn refuse_route(
+        &mut self,
+        route: &Route,
+        request: &Incoming<'_>,
+        refusal: &Refusal,
+    ) -> Verdict {
+        let counted_as = self.note_failure(route, request, refusal);
+        let verdict = self.refuse(Some(route), request.headers.get("origin"), refusal);
+        match verdict {
+            Verdict::Answer(answer) => Verdict::Answer(Box::new(Answer {
+                counted_as,
+                ..*answer
+            })),
+            other => other,
         }
     }
 
     fn refuse(&self, route: Option<&Route>, origin: Option<&str>, refusal: &Refusal) -> Verdict {
-        let answer = answer::refusal(self.config, self.state, self.now, route, origin, refusal);
+        let answer = answer::refusal(
+            self.config,
+            self.state,
+            self.now,
+            route,
+            origin,
+            refusal,
+            &self.trace.request_id,
+        );
         Verdict::Answer(Box::new(answer))
     }
 
@@ -193,21 +312,21 @@ impl Run<'_, '_> {
         request: &Incoming<'_>,
         text: &str,
     ) -> Result<Rc<Verified<AccessClaims>>, Stop> {
-        let token = self.verify(route, text)?;
+        let token = self.verify(route, request, text)?;
         self.check_revoked(route, &token)?;
         let role = token.role.as_deref().unwrap_or("");
         if !route.roles.is_empty() && !route.roles.iter().any(|allowed| allowed == role) {
             return Err(Refusal::InsufficientScope.into());
         }
-        // The socket would outlive the token and its revocation.
-        if request.headers.asks_for_websocket() && route.revocation.mode == RevocationMode::Strict {
-            let why = "WebSockets are not available on routes with strict revocation.";
-            return Err(Refusal::Forbidden(why).into());
-        }
         Ok(token)
     }
 
-    fn verify(&mut self, route: &Route, text: &str) -> Result<Rc<Verified<AccessClaims>>, Stop> {
+    fn verify(
+        &mut self,
+        route: &Route,
+        request: &Incoming<'_>,
+        text: &str,
+    ) -> Result<Rc<Verified<AccessClaims>>, Stop> {
         let secs = self.now.to_secs();
         if let Some(known) = self.state.tokens.get(text) {
             self.keys_for(route, known.kid(), |_| ())?;
@@ -216,6 +335,7 @@ impl Run<'_, '_> {
                 .recheck(Some(&route.audience), &known, secs)?;
             return Ok(known);
         }
+        self.check_failures(route, request)?;
         let parsed = UnverifiedToken::parse(text)?;
         let kid = *parsed.kid();
         let verifier = self.state.verifier.clone();

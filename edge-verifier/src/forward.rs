@@ -3,12 +3,15 @@
 use serde::Serialize;
 use shared_claims::{AccessClaims, Verified};
 
-use crate::config::{Auth, Config, Method, Route, Target, TokenSource};
+use crate::answer::Metric;
+use crate::config::{Auth, Config, Method, RevocationMode, Route, Target, TokenSource};
 use crate::cors::{self, HeaderList};
 use crate::headers::encode_value;
 use crate::paths;
 use crate::request::Incoming;
+use crate::routes;
 use crate::tokens;
+use crate::trace::Trace;
 
 /// How to send a request on, and what to change in the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +21,8 @@ pub struct Forward {
     pub route: usize,
     /// The whole URL.
     pub url: String,
+    /// What the request is called.
+    pub request_id: String,
     /// The service binding to send it through; none means over the network.
     pub service: Option<String>,
     /// How long until the response headers must be there.
@@ -28,6 +33,14 @@ pub struct Forward {
     pub remove: Vec<String>,
     /// Request headers to set.
     pub set: HeaderList,
+    /// Whether a WebSocket has to be closed when its token is no longer accepted.
+    pub watch: bool,
+    /// Whom the data centre's counter of users counts this for.
+    pub counted_as: Option<String>,
+    /// Whether the answer says how long the backend took.
+    pub server_timing: bool,
+    /// What is counted.
+    pub metric: Metric,
     /// Changes to the answer.
     pub answer: AnswerRules,
 }
@@ -60,30 +73,46 @@ pub fn build(
     if !route.backend.forward_token {
         remove.push("authorization".into());
         withhold_cookie(route, request, &mut remove, &mut set);
+        withhold_subprotocol(request, &mut remove, &mut set);
     }
     if let Some(identity) = identity {
         set.extend(identity_headers(identity));
     }
     let (url, service) = target(route, request);
     Forward {
-        route: config
-            .routes
-            .iter()
-            .position(|other| other.id == route.id)
-            .unwrap_or(usize::MAX),
+        route: routes::index_of(config, route),
         url,
+        request_id: String::new(),
         service,
         timeout_ms: route.timeout_ms,
         count_body: uncounted(request).then_some(route.max_body_bytes),
         remove,
         set,
+        watch: identity.is_some()
+            && route.revocation.mode == RevocationMode::Strict
+            && request.headers.asks_for_websocket(),
+        counted_as: None,
+        server_timing: route.server_timing,
+        metric: Metric::default(),
         answer: answer_rules(route, request),
+    }
+}
+
+impl Forward {
+    /// Puts the names of the request where backend and client find them.
+    pub fn name(&mut self, trace: &Trace) {
+        if trace.drops_state {
+            self.remove.push("tracestate".into());
+        }
+        self.set.extend(trace.headers());
+        self.answer.set.extend(trace.headers());
+        self.request_id.clone_from(&trace.request_id);
     }
 }
 
 fn target(route: &Route, request: &Incoming<'_>) -> (String, Option<String>) {
     let path = paths::strip_segments(request.raw_path, route.backend.strip_segments);
-    let query = request.query;
+    let query = paths::encode_query(request.query);
     match &route.backend.target {
         Target::Url(base) => (format!("{base}{path}{query}"), None),
         Target::Service(name) => {
@@ -140,6 +169,18 @@ fn withhold_cookie(
     match tokens::without_cookie(cookies, name) {
         Some(rest) => set.push(("cookie", rest)),
         None => remove.push("cookie".into()),
+    }
+}
+
+/// On every route: where the token is not taken from there, the backend is not to have it either.
+fn withhold_subprotocol(request: &Incoming<'_>, remove: &mut Vec<String>, set: &mut HeaderList) {
+    let Some(protocols) = request.headers.get(tokens::SUBPROTOCOLS) else {
+        return;
+    };
+    match tokens::without_tokens(protocols) {
+        Some(rest) if rest == protocols => {}
+        Some(rest) => set.push((tokens::SUBPROTOCOLS, rest)),
+        None => remove.push(tokens::SUBPROTOCOLS.into()),
     }
 }
 

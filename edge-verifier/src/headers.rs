@@ -135,8 +135,8 @@ const STRIPPED_PREFIXES: [&str; 5] = [
     "x-rewrite-",
 ];
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), method overrides and other names for
-/// the client's address or host that backends believe.
-const STRIPPED: [&str; 20] = [
+/// the client's address or host that backends believe, and the id of the request, which is ours.
+const STRIPPED: [&str; 21] = [
     "connection",
     "forwarded",
     "http2-settings",
@@ -157,6 +157,7 @@ const STRIPPED: [&str; 20] = [
     "x-http-method-override",
     "x-method-override",
     "x-real-ip",
+    "x-request-id",
 ];
 /// The network in front stops at 128 KB; nobody honest sends half of that.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -198,6 +199,8 @@ mod tests {
             "x_http_method_override",
             "x-method-override",
             "x-real-ip",
+            "x-request-id",
+            "X_Request_Id",
             "connection",
             "keep-alive",
             "proxy-authorization",
@@ -223,7 +226,7 @@ mod tests {
             "x-auth",
             "x-authority",
             "x-edgy",
-            "x-request-id",
+            "x-request-ids",
             "traceparent",
             "cf-connecting-ip",
             "sec-websocket-key",

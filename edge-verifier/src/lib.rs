@@ -4,12 +4,14 @@
 //! `bindings` and `platform` know that there are Workers.
 
 pub mod answer;
+pub mod assertions;
 pub mod config;
 pub mod copies;
 pub mod cors;
 pub mod decide;
 pub mod forward;
 pub mod headers;
+pub mod limiter;
 pub mod paths;
 pub mod refusal;
 pub mod request;
@@ -17,6 +19,7 @@ pub mod routes;
 pub mod state;
 pub mod status;
 pub mod tokens;
+pub mod trace;
 pub mod urls;
 
 #[cfg(feature = "worker")]

@@ -6,6 +6,7 @@
 //! percent-decoding, because a backend will decode it: `/%61dmin` is `/admin`.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,24 @@ pub fn strip_segments(raw: &str, n_segments: u32) -> &str {
         }
     }
     rest
+}
+
+/// A query as the runtime's URL parser will write it (the URL standard, "special-query
+/// percent-encode set"), so that what is said about a request is what is sent.
+pub fn encode_query(raw: &str) -> Cow<'_, str> {
+    let stays = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'>');
+    if raw.bytes().all(stays) {
+        return Cow::Borrowed(raw);
+    }
+    let mut encoded = String::with_capacity(raw.len() + 16);
+    for byte in raw.bytes() {
+        if stays(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(encoded)
 }
 
 fn decode(raw: &str) -> Result<Cow<'_, str>, PathFault> {
@@ -236,6 +255,20 @@ mod tests {
             "", "api", "/a%20b", "/a;b", "/a//b", "/a/../b", "/a\\b", "/a?b", "/a#b", "/a b",
         ] {
             assert!(!is_plain_literal(literal), "{literal}");
+        }
+    }
+
+    #[test]
+    fn query_is_written_as_the_url_parser_writes_it() {
+        for (raw, encoded) in [
+            ("", ""),
+            ("?a=%2f&b=c?d;/..", "?a=%2f&b=c?d;/.."),
+            ("?'a'=\"<b>\"", "?%27a%27=%22%3Cb%3E%22"),
+            ("?a b\t", "?a%20b%09"),
+            ("?é", "?%C3%A9"),
+            ("?%zz|^`{}[]\\", "?%zz|^`{}[]\\"),
+        ] {
+            assert_eq!(encode_query(raw), encoded, "{raw}");
         }
     }
 

@@ -38,6 +38,11 @@ pub enum Refusal {
     },
     /// The revocation feed is too old for the route.
     FeedStale,
+    /// The client has asked for more than the route allows one client.
+    RateLimited {
+        /// Seconds after which to try again.
+        retry_after_secs: u64,
+    },
     /// The backend did not answer.
     UpstreamUnreachable,
     /// The backend did not answer in time.
@@ -72,6 +77,7 @@ impl Refusal {
             Self::Forbidden(_) => "forbidden",
             Self::KeysUnavailable { .. } => "keys_unavailable",
             Self::FeedStale | Self::Restarting => "unavailable",
+            Self::RateLimited { .. } => "rate_limited",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",
@@ -87,6 +93,7 @@ impl Refusal {
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::HeadersTooLarge | Self::BodyTooLarge => 413,
+            Self::RateLimited { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamUnreachable => 502,
             Self::KeysUnavailable { .. } | Self::FeedStale | Self::Restarting => 503,
@@ -136,7 +143,9 @@ impl Refusal {
 
     const fn retry_after_secs(&self) -> Option<u64> {
         match self {
-            Self::KeysUnavailable { retry_after_secs } => Some(*retry_after_secs),
+            Self::KeysUnavailable { retry_after_secs } | Self::RateLimited { retry_after_secs } => {
+                Some(*retry_after_secs)
+            }
             Self::FeedStale | Self::Restarting => Some(RETRY_SOON_SECS),
             _ => None,
         }
@@ -156,6 +165,7 @@ impl Refusal {
             Self::Forbidden(_) => "This is not allowed.",
             Self::KeysUnavailable { .. } => "Tokens cannot be verified at present.",
             Self::FeedStale => "Revocations cannot be checked at present.",
+            Self::RateLimited { .. } => "Too many requests.",
             Self::UpstreamUnreachable => "The backend cannot be reached.",
             Self::UpstreamTimeout => "The backend took too long.",
             Self::Internal => "Something went wrong.",
@@ -180,6 +190,7 @@ impl Refusal {
             Self::Forbidden(detail) => detail,
             Self::KeysUnavailable { .. } => "The issuer's keys cannot be fetched; try again.",
             Self::FeedStale => "The revocation feed is older than the route allows; try again.",
+            Self::RateLimited { .. } => "Wait as long as Retry-After says.",
             Self::UpstreamUnreachable => "The backend of this route did not answer.",
             Self::UpstreamTimeout => "The backend did not answer within the time of this route.",
             Self::Internal => "It has been logged.",

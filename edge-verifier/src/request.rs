@@ -21,7 +21,7 @@ pub struct Incoming<'a> {
     pub raw_path: &'a str,
     /// The path after one decoding; this is what is matched.
     pub path: Cow<'a, str>,
-    /// The query with its question mark, or nothing; never looked at.
+    /// The query with its question mark, or nothing; never judged.
     pub query: &'a str,
     /// The headers.
     pub headers: Headers<'a>,

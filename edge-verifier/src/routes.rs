@@ -30,6 +30,12 @@ pub fn find<'c>(config: &'c Config, host: &str, path: &str, method: Option<Metho
     }
 }
 
+/// The place of a route in the configuration.
+pub fn index_of(config: &Config, route: &Route) -> usize {
+    let is_it = |other: &Route| other.id == route.id;
+    config.routes.iter().position(is_it).unwrap_or(usize::MAX)
+}
+
 /// The methods that the path and host of a route take, for `Allow`.
 pub fn allowed_methods(config: &Config, route: &Route) -> String {
     let mut methods: Vec<Method> = siblings(config, route)

@@ -7,7 +7,10 @@ use shared_claims::{
     AccessClaims, FeedCache, KeyCache, KeyCacheTtl, Policy, UnixMillis, Verified, Verifier,
 };
 
+use crate::assertions::{Signer, SignerFault};
 use crate::config::{Auth, Config, Route, Target};
+use crate::limiter::Limiter;
+use crate::trace::IdSource;
 use crate::urls::UrlFault;
 
 /// Keys, feed and verified tokens of one isolate.
@@ -23,28 +26,66 @@ pub struct State {
     pub feed: FeedCache,
     /// Tokens whose signature need not be verified again.
     pub tokens: TokenCache,
-    /// What is wrong with the Worker's own set-up.
+    /// Requests of users.
+    pub users: Limiter,
+    /// Tokens that were refused.
+    pub failures: Limiter,
+    /// Names requests.
+    pub ids: IdSource,
+    /// What the Worker was set up with, and what is wrong with it.
     pub setup: Setup,
     n_alarms: u32,
 }
 
-/// Faults of the Worker's bindings and variables, found when the isolate starts.
+/// What the Worker's bindings and variables come to, found when the isolate starts.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// The variable `ISSUER_URL` is no usable URL.
     pub issuer_url: Option<UrlFault>,
     /// Service bindings that routes name and the Worker does not have.
     pub missing_services: Vec<String>,
+    /// What signs assertions.
+    pub signer: Signer,
+    /// Why nothing does, where something should.
+    pub signer_fault: Option<SignerFault>,
+    /// Whether requests of users are counted for the whole data centre, too.
+    pub counts_users: bool,
+    /// Whether refused tokens are.
+    pub counts_failures: bool,
+    /// Where ids of requests come from.
+    pub id_seed: Seed,
+}
+
+/// A secret that is another one in each isolate; its `Debug` prints a name.
+#[derive(Clone, Copy, Default)]
+pub struct Seed(pub [u8; 32]);
+
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed")
+    }
 }
 
 impl Setup {
+    /// Takes in the secret that signs assertions.
+    pub fn use_signing_key(&mut self, config: &Config, secret: Option<&str>) {
+        let is_needed = config.routes.iter().any(|route| route.backend.assertion);
+        match secret.map(Signer::parse) {
+            Some(Ok(signer)) => self.signer = signer,
+            Some(Err(fault)) => self.signer_fault = Some(fault),
+            None if is_needed => self.signer_fault = Some(SignerFault::Missing),
+            None => {}
+        }
+    }
+
     /// Whether a route cannot do its work.
     pub fn breaks(&self, route: &Route) -> bool {
         let service_is_missing = match &route.backend.target {
             Target::Service(name) => self.missing_services.contains(name),
             Target::Url(_) => false,
         };
-        service_is_missing || (self.issuer_url.is_some() && route.auth != Auth::None)
+        let cannot_sign = route.backend.assertion && self.signer.is_empty();
+        service_is_missing || cannot_sign || (self.issuer_url.is_some() && route.auth != Auth::None)
     }
 
     /// The faults as sentences that say what to do.
@@ -55,8 +96,10 @@ impl Setup {
         let missing = |name: &String| {
             format!("the service binding {name} is missing: add it to wrangler.toml and deploy")
         };
+        let signer = self.signer_fault.map(|fault| fault.to_string());
         url.into_iter()
             .chain(self.missing_services.iter().map(missing))
+            .chain(signer)
             .collect()
     }
 }
@@ -74,6 +117,9 @@ impl State {
             feed_keys: KeyCache::new(ttl),
             feed: FeedCache::new(name),
             tokens: TokenCache::default(),
+            users: Limiter::default(),
+            failures: Limiter::default(),
+            ids: IdSource::new(setup.id_seed.0),
             setup,
             n_alarms: 0,
         }

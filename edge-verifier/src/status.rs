@@ -75,12 +75,7 @@ pub fn answer(
     } else {
         500
     };
-    Ok(Answer {
-        status,
-        headers,
-        body: Some(body),
-        log: None,
-    })
+    Ok(Answer::plain(status, headers, Some(body)))
 }
 
 fn status<'a>(config: &'a Config, state: &'a State, now: UnixMillis) -> Status<'a> {

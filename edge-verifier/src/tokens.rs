@@ -19,17 +19,23 @@ pub enum Presented<'a> {
     Several,
 }
 
-/// Looks into `Authorization` and, where the route has one, the cookie. Never into the
+/// Looks into `Authorization` and, where the route has one, the cookie or the subprotocols of a
+/// WebSocket. Never into the
 /// query, which ends up in logs and histories (RFC 9700, section 4.3.2).
 pub fn find<'a>(headers: &Headers<'a>, source: &TokenSource) -> Presented<'a> {
     let bearer = headers
         .get("authorization")
         .map_or(Presented::Nothing, bearer);
-    let cookie = match (source, headers.get("cookie")) {
-        (TokenSource::Cookie(name), Some(cookies)) => cookie(cookies, name),
-        _ => Presented::Nothing,
+    let other = match source {
+        TokenSource::Bearer => Presented::Nothing,
+        TokenSource::Cookie(name) => headers
+            .get("cookie")
+            .map_or(Presented::Nothing, |cookies| cookie(cookies, name)),
+        TokenSource::Websocket => headers
+            .get(SUBPROTOCOLS)
+            .map_or(Presented::Nothing, subprotocol),
     };
-    match (bearer, cookie) {
+    match (bearer, other) {
         (one, Presented::Nothing) | (Presented::Nothing, one) => one,
         _ => Presented::Several,
     }
@@ -92,10 +98,46 @@ fn cookie<'a>(cookies: &'a str, name: &str) -> Presented<'a> {
     }
 }
 
+/// The subprotocols without tokens; `None` when nothing is left.
+pub fn without_tokens(protocols: &str) -> Option<String> {
+    let others = protocols
+        .split(',')
+        .map(str::trim)
+        .filter(|protocol| !protocol.is_empty() && token_in(protocol).is_none());
+    let rest = others.collect::<Vec<_>>().join(", ");
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// Reads `Sec-WebSocket-Protocol` (RFC 6455, section 11.3.4): the one header of an upgrade that a
+/// page can write to. Its items are tokens of HTTP, which base64url and dots are, too.
+fn subprotocol(protocols: &str) -> Presented<'_> {
+    let mut tokens = protocols
+        .split(',')
+        .filter_map(|protocol| token_in(protocol.trim()));
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Presented::Nothing,
+        (Some(text), None) => Presented::Token {
+            text,
+            from_cookie: false,
+        },
+        _ => Presented::Several,
+    }
+}
+
+fn token_in(protocol: &str) -> Option<&str> {
+    let (prefix, token) = protocol.split_at_checked(SUBPROTOCOL.len())?;
+    prefix.eq_ignore_ascii_case(SUBPROTOCOL).then_some(token)
+}
+
 fn cookie_value<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
     let (key, value) = pair.split_once('=')?;
     (key.trim_end() == name).then(|| value.trim_start())
 }
+
+/// The header, by its lower-case name.
+pub const SUBPROTOCOLS: &str = "sec-websocket-protocol";
+/// What stands before the token.
+const SUBPROTOCOL: &str = "bearer.";
 
 #[cfg(test)]
 mod tests {
@@ -176,6 +218,47 @@ mod tests {
             found(text, &TokenSource::Cookie(NAME.into())),
             Presented::Several
         );
+    }
+
+    #[test]
+    fn subprotocols_present_one_token_several_or_none() {
+        for (value, wanted) in [
+            ("bearer.a.b.c", from_header("a.b.c")),
+            ("chat, bearer.a.b.c", from_header("a.b.c")),
+            ("bearer.a.b.c,chat", from_header("a.b.c")),
+            ("Bearer.a", from_header("a")),
+            ("bearer.", from_header("")),
+            ("bearer", Presented::Nothing),
+            ("chat", Presented::Nothing),
+            ("", Presented::Nothing),
+            ("bearer.a, bearer.b", Presented::Several),
+            ("bearer.a, chat, bearer.a", Presented::Several),
+        ] {
+            let text = format!("sec-websocket-protocol\n{value}\n");
+            assert_eq!(found(&text, &TokenSource::Websocket), wanted, "{value}");
+            assert_eq!(found(&text, &TokenSource::Bearer), Presented::Nothing);
+            let both = format!("authorization\nBearer x\n{text}");
+            let expected = if wanted == Presented::Nothing {
+                from_header("x")
+            } else {
+                Presented::Several
+            };
+            assert_eq!(found(&both, &TokenSource::Websocket), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_with_tokens_are_removed_and_others_stay() {
+        for (protocols, rest) in [
+            ("bearer.a.b.c", None),
+            ("chat, bearer.a.b.c", Some("chat")),
+            ("bearer.a,chat,v2", Some("chat, v2")),
+            ("BEARER.a, bearer.b", None),
+            ("chat", Some("chat")),
+            ("bearer", Some("bearer")),
+        ] {
+            assert_eq!(without_tokens(protocols).as_deref(), rest, "{protocols}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { releaseEvents } from "./support/backend.mjs";
 import { smallWorker } from "./support/gateway.mjs";
 import { raw } from "./support/raw.mjs";
-import { code, startWorld } from "./support/world.mjs";
+import { code, eventually, startWorld } from "./support/world.mjs";
 
 const toml = ({ issuer, backend }) => `
   [issuer]
@@ -369,12 +369,3 @@ test("status_names_what_is_missing_and_no_backend", async () => {
   assert.equal(status.jwks.kids[0], world.issuer.tokenKey.kid);
   assert.ok(!text.includes(world.backend.url) && !text.includes("SHOP"));
 });
-
-/** Waits for something that another process is about to do. */
-async function eventually(look) {
-  for (;;) {
-    const found = look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

@@ -1,6 +1,7 @@
 // Checks edge.toml and prints what each route does; `--write` also leaves it as JSON for
 // the Worker. Runs on Node alone: the rules are those of the Worker, as WebAssembly.
 
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,10 +10,15 @@ import { parseArgs } from "node:util";
 const build = join(dirname(fileURLToPath(import.meta.url)), "..", "build");
 const USAGE = `usage: node edge-verifier/tools/check.mjs [--config FILE] [--json | --write]
        node edge-verifier/tools/check.mjs [--config FILE] explain METHOD URL
+       node edge-verifier/tools/check.mjs key
   checks FILE (edge.toml) and prints the effective routes,
   or what would become of a request;
   --json   prints them as the JSON that the Worker bundles;
-  --write  leaves that JSON in edge-verifier/build/edge.json as well`;
+  --write  leaves that JSON in edge-verifier/build/edge.json as well;
+  key prints a new secret EDGE_SIGNING_KEY`;
+
+/** The seed of an Ed25519 key (RFC 8032, section 5.1.5). */
+const SIGNING_KEY_BYTES = 32;
 
 /** Something to tell the person at the terminal, without a stack. */
 class Refusal extends Error {}
@@ -25,7 +31,11 @@ try {
 }
 
 async function main() {
-  const { config, json, write, explained } = readArguments();
+  const { config, json, write, explained, key } = readArguments();
+  if (key) {
+    console.log(randomBytes(SIGNING_KEY_BYTES).toString("base64url"));
+    return 0;
+  }
   const { checkConfig, explain } = await load();
   const text = read(config);
   const checked = checkConfig(text);
@@ -52,6 +62,7 @@ function readArguments() {
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     const [verb, ...explained] = positionals;
     if (verb === undefined) return values;
+    if (verb === "key" && explained.length === 0) return { ...values, key: true };
     if (verb === "explain" && explained.length === 2) return { ...values, explained };
   } catch {
     // Said below.

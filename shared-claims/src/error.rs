@@ -83,6 +83,10 @@ pub enum ClaimName {
     EmailVerified,
     /// `role`, what the user may do.
     Role,
+    /// `htm`, the method of the request that an assertion was made for.
+    Htm,
+    /// `htu`, its path and query.
+    Htu,
 }
 
 /// Why a key set was refused as a whole.
@@ -177,6 +181,8 @@ impl ClaimName {
             Self::Email => "email",
             Self::EmailVerified => "email_verified",
             Self::Role => "role",
+            Self::Htm => "htm",
+            Self::Htu => "htu",
         }
     }
 }

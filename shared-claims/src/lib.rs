@@ -82,6 +82,7 @@ extern crate alloc;
 extern crate std;
 
 mod algorithm;
+mod assertion;
 mod backoff;
 mod base64url;
 mod claims;
@@ -112,6 +113,7 @@ mod time;
 mod verifier;
 
 pub use algorithm::verify_signature;
+pub use assertion::{EdgeAssertion, Received, UnverifiedAssertion};
 pub use claims::{AccessClaims, Verified};
 pub use error::{ClaimName, KeySetError, Part, RevocationError, VerifyError};
 pub use feed_cache::{Consult, FeedCache, FeedReport, Poll, Recency};

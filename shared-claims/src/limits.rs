@@ -34,5 +34,8 @@ pub const MAX_LEEWAY_SECS: u64 = 120;
 /// The longest life of a token unless the policy says otherwise.
 pub const DEFAULT_MAX_LIFETIME_SECS: u64 = 3600;
 
+/// The longest life of an assertion of the gateway: it is made for one request, which is under way.
+pub const ASSERTION_LIFE_SECS: u64 = 60;
+
 /// A revocation document is valid for this long after the instant it describes.
 pub const FEED_LIFE_SECS: u64 = 60;

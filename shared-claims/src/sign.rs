@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 
 use ed25519_compact::{KeyPair, SecretKey, Seed};
 
+use crate::assertion::{ASSERTION_TYPE, EdgeAssertion};
 use crate::base64url;
 use crate::claims::AccessClaims;
 use crate::json::write_string;
@@ -19,6 +20,8 @@ use crate::time::UnixTime;
 /// derivation. It is wiped when dropped.
 pub struct SigningKey {
     secret: SecretKey,
+    #[cfg(feature = "fast-sign")]
+    by_tables: ed25519_dalek::SigningKey,
     public_key: [u8; 32],
     kid: Kid,
     /// The encoded header of access tokens with the dot behind it.
@@ -27,6 +30,8 @@ pub struct SigningKey {
     feed_header: String,
     /// The encoded header of receipts with the dot behind it.
     receipt_header: String,
+    /// The encoded header of the gateway's assertions with the dot behind it.
+    assertion_header: String,
 }
 
 impl SigningKey {
@@ -40,10 +45,22 @@ impl SigningKey {
             token_header: encoded_header(ACCESS_TOKEN_TYPE, &kid),
             feed_header: encoded_header(FEED_TYPE, &kid),
             receipt_header: encoded_header(RECEIPT_TYPE, &kid),
+            assertion_header: encoded_header(ASSERTION_TYPE, &kid),
             secret: pair.sk,
+            #[cfg(feature = "fast-sign")]
+            by_tables: ed25519_dalek::SigningKey::from_bytes(seed),
             public_key,
             kid,
         })
+    }
+
+    /// [`from_seed`](Self::from_seed) of a seed as people keep it: base64url without padding, 43
+    /// characters.
+    pub fn from_seed_text(text: &str) -> Option<Self> {
+        let mut seed = base64url::decode(text.as_bytes())?;
+        let key = seed.as_slice().try_into().ok().and_then(Self::from_seed);
+        seed.fill(0);
+        key
     }
 
     /// The 32 bytes of RFC 8032 §5.1.2.
@@ -71,14 +88,29 @@ impl SigningKey {
         self.sign(&self.receipt_header, &receipt_json(receipt))
     }
 
+    /// An assertion of the gateway about one request.
+    pub fn sign_assertion(&self, assertion: &EdgeAssertion) -> String {
+        let json = assertion_json(assertion);
+        sign_with(&self.assertion_header, &json, |text| {
+            self.assertion_signature(text)
+        })
+    }
+
+    /// The gateway signs each request it forwards, in WebAssembly, where the base point's table
+    /// matters most. Ed25519 leaves no choice: both libraries make the same signature.
+    #[cfg(feature = "fast-sign")]
+    fn assertion_signature(&self, text: &[u8]) -> [u8; 64] {
+        use ed25519_dalek::Signer as _;
+        self.by_tables.sign(text).to_bytes()
+    }
+
+    #[cfg(not(feature = "fast-sign"))]
+    fn assertion_signature(&self, text: &[u8]) -> [u8; 64] {
+        *self.secret.sign(text, None)
+    }
+
     fn sign(&self, header: &str, payload: &str) -> String {
-        let mut jws = String::with_capacity(header.len() + payload.len() / 3 * 4 + ROOM);
-        jws.push_str(header);
-        base64url::encode_into(payload.as_bytes(), &mut jws);
-        let signature = self.secret.sign(&jws, None);
-        jws.push('.');
-        base64url::encode_into(&*signature, &mut jws);
-        jws
+        sign_with(header, payload, |text| *self.secret.sign(text, None))
     }
 }
 
@@ -86,6 +118,16 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.kid)
     }
+}
+
+fn sign_with(header: &str, payload: &str, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> String {
+    let mut jws = String::with_capacity(header.len() + payload.len() / 3 * 4 + ROOM);
+    jws.push_str(header);
+    base64url::encode_into(payload.as_bytes(), &mut jws);
+    let signature = sign(jws.as_bytes());
+    jws.push('.');
+    base64url::encode_into(&signature, &mut jws);
+    jws
 }
 
 fn encoded_header(typ: &str, kid: &Kid) -> String {
@@ -138,6 +180,27 @@ fn receipt_json(receipt: &Receipt) -> String {
     json.integer("amount", Some(receipt.amount));
     json.text("description", &receipt.description);
     json.integer("spentAt", Some(receipt.spent_at.as_secs()));
+    json.finish()
+}
+
+fn assertion_json(assertion: &EdgeAssertion) -> String {
+    let mut json = Json::new();
+    json.text("iss", &assertion.iss);
+    json.text("aud", &assertion.backend);
+    for (name, value) in [
+        ("sub", &assertion.sub),
+        ("sid", &assertion.sid),
+        ("role", &assertion.role),
+    ] {
+        if let Some(value) = value {
+            json.text(name, value);
+        }
+    }
+    json.text("jti", &assertion.jti);
+    json.integer("iat", Some(assertion.iat.as_secs()));
+    json.integer("exp", Some(assertion.exp.as_secs()));
+    json.text("htm", &assertion.method);
+    json.text("htu", &assertion.target);
     json.finish()
 }
 

@@ -38,6 +38,7 @@ const EXPORTS = {
   "./webcrypto": ["VerifyError", "createVerifier"],
   "./init": ["VerifyError", "createVerifier", "init", "initSync"],
   "./client": ["AuthError", "cookieStorage", "createAuthClient", "memoryStorage"],
+  "./edge": ["VerifyError", "createEdgeVerifier"],
   "./backend": ["Refusal", "createGuard", "fromNode", "fromWeb"],
   "./express": ["Refusal", "charge", "tollgate"],
   "./fastify": ["Refusal", "charge", "tollgate"],
@@ -213,6 +214,7 @@ test("only the entries that load by URL name each module once, as bundlers look 
     "inline-browser.mjs": 0,
     "init-browser.mjs": 0,
     "webcrypto-browser.mjs": 0,
+    "edge.mjs": 0,
   })) {
     for (const url of urls) assert.equal(count(read(folder, file), url), n, file);
     assert.equal(count(read(folder, file), "import.meta"), n * urls.length, file);

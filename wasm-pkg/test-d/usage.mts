@@ -8,6 +8,7 @@ import type {
   VerifyErrorCode,
   VerifierState,
 } from "@tollgate/verifier";
+import { createEdgeVerifier, type EdgeAssertion } from "@tollgate/verifier/edge";
 import { verifySignature } from "@tollgate/verifier/testing";
 
 const jwksUri = "https://id.example.com/.well-known/jwks.json";
@@ -19,6 +20,17 @@ createVerifier({ ...policy, jwks });
 createVerifier({ ...policy, jwksUri: new URL(jwksUri), revocationsUri: new URL(jwksUri) });
 createVerifier({ issuer: "a", audience: ["orders", "billing"] as const, jwksUri, leeway: 5 });
 createVerifier({ ...policy, jwksUri, clock: () => 0, fetch });
+
+const edge = createEdgeVerifier({ audience: "orders", jwksUri });
+createEdgeVerifier({ audience: ["orders"], issuer: "https://edge.example.com", jwks, leeway: 5 });
+const assertion: Promise<EdgeAssertion> = edge.verify("a.b.c", new Request("https://a.example/"));
+assertion.then(({ sub, htu }) => (sub ?? "").length + htu.length);
+// @ts-expect-error: no audience
+createEdgeVerifier({ jwksUri });
+// @ts-expect-error: no keys
+createEdgeVerifier({ audience: "orders" });
+// @ts-expect-error: the request is what it is compared with
+edge.verify("a.b.c");
 
 // @ts-expect-error: no audience
 createVerifier({ issuer: "https://id.example.com", jwksUri });

@@ -1,6 +1,11 @@
 //! `cargo xtask edge …`: builds the edge worker and looks at its configuration.
 
-use anyhow::{Result, bail};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 
 use crate::process;
 use crate::setup::{self, Tool, Toolbox};
@@ -14,17 +19,47 @@ pub fn build(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
     wasm::build(workspace, toolbox, &WORKER)
 }
 
+/// The secrets of a development system's edge, as a file for wrangler. They are made once and kept
+/// with the other data, readable by their owner alone.
+pub fn development_secrets(
+    workspace: &Workspace,
+    toolbox: &Toolbox,
+    data_dir: &Path,
+) -> Result<PathBuf> {
+    let file = data_dir.join("edge.env");
+    if file.exists() {
+        return Ok(file);
+    }
+    let mut command = toolbox.command("node");
+    command
+        .args(["edge-verifier/tools/check.mjs", "key"])
+        .current_dir(&workspace.root);
+    let key = process::capture(&mut command)?;
+    fs::create_dir_all(data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut file| writeln!(file, "EDGE_SIGNING_KEY={}", key.trim()))
+        .with_context(|| format!("writing {}", file.display()))?;
+    Ok(file)
+}
+
 /// Runs one of the subcommands.
-pub fn run(workspace: &Workspace, args: &[&str]) -> Result<()> {
+pub fn run(workspace: &Workspace, data_dir: &Path, args: &[&str]) -> Result<()> {
     let toolbox = setup::ensure(workspace, TOOLS)?;
     ui::heading("build", "compiles the edge worker");
     build(workspace, &toolbox)?;
     match args {
         ["build"] => Ok(()),
         ["check", rest @ ..] => tool(workspace, &toolbox, rest),
-        ["explain", _, _] => tool(workspace, &toolbox, args),
-        ["dev"] => wrangler(workspace, &toolbox),
-        _ => bail!("usage: cargo xtask edge build | check | explain METHOD URL | dev"),
+        ["explain", _, _] | ["key"] => tool(workspace, &toolbox, args),
+        ["dev"] => {
+            let secrets = development_secrets(workspace, &toolbox, data_dir)?;
+            wrangler(workspace, &toolbox, &secrets)
+        }
+        _ => bail!("usage: cargo xtask edge build | check | explain METHOD URL | key | dev"),
     }
 }
 
@@ -38,7 +73,7 @@ fn tool(workspace: &Workspace, toolbox: &Toolbox, args: &[&str]) -> Result<()> {
     finish(&mut command)
 }
 
-fn wrangler(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+fn wrangler(workspace: &Workspace, toolbox: &Toolbox, secrets: &Path) -> Result<()> {
     let mut command = toolbox.command("node");
     command
         .args([
@@ -47,7 +82,9 @@ fn wrangler(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
             "--local",
             "--ip",
             "127.0.0.1",
+            "--env-file",
         ])
+        .arg(secrets)
         .current_dir(&workspace.root);
     finish(&mut command)
 }

@@ -68,7 +68,7 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         ["openapi", "--check"] => openapi::run(&workspace, openapi::Mode::Check)?,
         ["stripe-stand-in", address, webhook] => stripe_stand_in::run(address, webhook)?,
         ["wasm", "pack"] => wasm::pack(&workspace, &setup::ensure(&workspace, edge::TOOLS)?)?,
-        ["edge", rest @ ..] => edge::run(&workspace, rest)?,
+        ["edge", rest @ ..] => edge::run(&workspace, &data_dir(&workspace), rest)?,
         _ => bail!("no such command: {}\n\n{HELP}", args.join(" ")),
     }
     Ok(ExitCode::SUCCESS)
@@ -119,6 +119,7 @@ cargo xtask COMMAND
   edge check            check edge.toml and print the effective routes
   edge explain METHOD URL
                         say what would become of a request
+  edge key              print a new secret that signs the edge's assertions
   edge dev              the edge alone, with reload
 
 Nothing has to be installed beforehand but Rust and Node.";

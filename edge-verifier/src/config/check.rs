@@ -39,7 +39,7 @@ fn parse(text: &str, notes: &Notes) -> Option<Config> {
 }
 
 fn read<'a>(root: &'a DeTable<'a>, notes: &'a Notes) -> Option<Config> {
-    let file = Table::document(root, &["issuer", "defaults", "route"], notes);
+    let file = Table::document(root, &["issuer", "edge", "defaults", "route"], notes);
     let issuer = file.table("issuer", keys::ISSUER_KEYS);
     if issuer.is_none() {
         file.note(
@@ -55,12 +55,15 @@ fn read<'a>(root: &'a DeTable<'a>, notes: &'a Notes) -> Option<Config> {
         file.note(1, what, format!("write 1 to {MAX_ROUTES} [[route]] tables"));
     }
     let issuer = issuer.map(|table| At::new(table.line, keys::issuer(&table)));
+    let edge = file.table("edge", keys::EDGE_KEYS);
+    let edge = edge.map(|table| keys::edge(&table)).unwrap_or_default();
     let defaults = defaults
         .map(|table| keys::rules(&table))
         .unwrap_or_default();
     resolve::config(
         &file,
         issuer,
+        edge,
         &defaults,
         routes.iter().map(keys::route).collect(),
     )

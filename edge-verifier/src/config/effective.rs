@@ -49,6 +49,7 @@ pub(super) fn auth(route: &Route) -> String {
     let source = match &route.token {
         TokenSource::Bearer => String::new(),
         TokenSource::Cookie(name) => format!(", cookie {name}"),
+        TokenSource::Websocket => ", or subprotocol".into(),
     };
     let roles = match route.roles.as_slice() {
         [] => String::new(),
@@ -88,7 +89,16 @@ pub(super) fn cors(route: &Route) -> String {
 
 pub(super) fn limits(route: &Route) -> String {
     let cache = if route.cache { ", cacheable" } else { "" };
-    format!("{} ms, {} B{cache}", route.timeout_ms, route.max_body_bytes)
+    let mut text = format!("{} ms, {} B{cache}", route.timeout_ms, route.max_body_bytes);
+    for (name, rate) in [
+        ("per user", route.limits.per_user),
+        ("failed", route.limits.failed_auth),
+    ] {
+        if let Some(rate) = rate {
+            let _ = write!(text, ", {} in {} s {name}", rate.count, rate.period_secs);
+        }
+    }
+    text
 }
 
 fn backend(route: &Route) -> String {
@@ -99,6 +109,9 @@ fn backend(route: &Route) -> String {
     };
     if backend.strip_segments > 0 {
         let _ = write!(text, ", minus {} segments", backend.strip_segments);
+    }
+    if let Some(name) = backend.name.as_ref().filter(|_| backend.assertion) {
+        let _ = write!(text, ", asserted to {name}");
     }
     if backend.forward_token {
         text.push_str(", gets the token");

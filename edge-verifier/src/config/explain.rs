@@ -52,7 +52,7 @@ fn admitted(config: &Config, route: &Route, request: &Incoming<'_>) -> String {
         ("cors", effective::cors(route)),
         ("limits", effective::limits(route)),
         ("goes to", backend),
-        ("gets", gets(route).to_owned()),
+        ("gets", gets(route)),
         ("withheld", withheld(route).to_owned()),
     ];
     let lines: Vec<String> = rows
@@ -70,14 +70,23 @@ fn token(route: &Route) -> String {
     }
 }
 
-const fn gets(route: &Route) -> &'static str {
-    match route.auth {
-        Auth::None => "x-forwarded-*; no x-auth-* whatever the client sends",
-        Auth::Optional => "x-forwarded-*; x-auth-* when there is a token",
-        Auth::Required => {
-            "x-forwarded-*, x-auth-user, -session, -exp, -role, and -email when verified"
-        }
+fn gets(route: &Route) -> String {
+    let identity = match route.auth {
+        Auth::None => "no x-auth-* whatever the client sends",
+        Auth::Optional => "x-auth-* when there is a token",
+        Auth::Required => "x-auth-user, -session, -exp, -role, and -email when verified",
+    };
+    let mut text = format!("x-forwarded-*, x-request-id, traceparent; {identity}");
+    if let Some(name) = route
+        .backend
+        .name
+        .as_ref()
+        .filter(|_| route.backend.assertion)
+    {
+        text.push_str("; x-edge-assertion to ");
+        text.push_str(name);
     }
+    text
 }
 
 const fn withheld(route: &Route) -> &'static str {
@@ -85,5 +94,6 @@ const fn withheld(route: &Route) -> &'static str {
         (true, _) => "nothing: the backend gets the token",
         (false, TokenSource::Bearer) => "authorization",
         (false, TokenSource::Cookie(_)) => "authorization and the token cookie",
+        (false, TokenSource::Websocket) => "authorization and the subprotocol with the token",
     }
 }

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 
 use super::reader::{At, Table};
 use super::values::{self, Wrong};
-use super::{Auth, Method, OnStale, PathPattern, RevocationMode, TokenSource};
+use super::{Auth, Method, OnStale, PathPattern, Rate, RevocationMode, TokenSource};
 
 /// `[issuer]`.
 pub(super) struct IssuerKeys {
@@ -14,6 +14,12 @@ pub(super) struct IssuerKeys {
     pub(super) soft_s: Option<At<u64>>,
     pub(super) hard_s: Option<At<u64>>,
     pub(super) timeout_ms: Option<At<u64>>,
+}
+
+/// `[edge]`.
+#[derive(Default)]
+pub(super) struct EdgeKeys {
+    pub(super) iss: Option<At<String>>,
 }
 
 /// `[[route]]`: what only a route has, and the rules it shares with `[defaults]`.
@@ -38,6 +44,10 @@ pub(super) struct RuleKeys {
     pub(super) timeout_ms: Option<At<u64>>,
     pub(super) max_body_bytes: Option<At<u64>>,
     pub(super) cache: Option<At<bool>>,
+    pub(super) limits: LimitKeys,
+    /// The line of the route's own `limits`.
+    pub(super) own_limits: Option<usize>,
+    pub(super) server_timing: Option<At<bool>>,
     pub(super) cors: Option<At<CorsKeys>>,
     pub(super) backend: Option<At<BackendKeys>>,
 }
@@ -48,6 +58,13 @@ pub(super) struct RevocationKeys {
     pub(super) mode: Option<At<RevocationMode>>,
     pub(super) max_age_s: Option<At<u64>>,
     pub(super) on_stale: Option<At<OnStale>>,
+}
+
+/// `limits = {…}`; inherited key by key.
+#[derive(Clone, Copy, Default)]
+pub(super) struct LimitKeys {
+    pub(super) per_user: Option<At<Rate>>,
+    pub(super) failed_auth: Option<At<Rate>>,
 }
 
 /// `cors = {…}`; inherited key by key.
@@ -89,6 +106,12 @@ impl RuleKeys {
             timeout_ms: self.timeout_ms.or(defaults.timeout_ms),
             max_body_bytes: self.max_body_bytes.or(defaults.max_body_bytes),
             cache: self.cache.or(defaults.cache),
+            limits: LimitKeys {
+                per_user: self.limits.per_user.or(defaults.limits.per_user),
+                failed_auth: self.limits.failed_auth.or(defaults.limits.failed_auth),
+            },
+            own_limits: self.own_limits,
+            server_timing: self.server_timing.or(defaults.server_timing),
             cors,
             backend: self.backend.or_else(|| defaults.backend.clone()),
         }
@@ -130,6 +153,13 @@ pub(super) fn issuer(table: &Table<'_>) -> IssuerKeys {
     }
 }
 
+/// Reads `[edge]`.
+pub(super) fn edge(table: &Table<'_>) -> EdgeKeys {
+    EdgeKeys {
+        iss: table.text("iss"),
+    }
+}
+
 /// Reads one `[[route]]`.
 pub(super) fn route(table: &Table<'_>) -> RouteKeys {
     RouteKeys {
@@ -155,6 +185,9 @@ pub(super) fn rules(table: &Table<'_>) -> RuleKeys {
         timeout_ms: table.number("timeout_ms", &ROUTE_TIMEOUT_MS),
         max_body_bytes: table.number("max_body_bytes", &BODY_BYTES),
         cache: table.flag("cache"),
+        limits: limits(table),
+        own_limits: table.line_of_key("limits"),
+        server_timing: table.flag("server_timing"),
         cors: cors(table),
         backend: backend(table),
     }
@@ -168,6 +201,17 @@ fn revocation(table: &Table<'_>) -> RevocationKeys {
         mode: table.choice("mode", REVOCATION_WORDS),
         max_age_s: table.number("max_age_s", &FEED_AGE_SECS),
         on_stale: table.choice("on_stale", ON_STALE_WORDS),
+    }
+}
+
+fn limits(table: &Table<'_>) -> LimitKeys {
+    let Some(table) = table.table("limits", &["failed_auth", "per_user"]) else {
+        return LimitKeys::default();
+    };
+    let rate = |key| checked(&table, table.text(key), values::rate);
+    LimitKeys {
+        per_user: rate("per_user"),
+        failed_auth: rate("failed_auth"),
     }
 }
 
@@ -209,14 +253,11 @@ fn backend(table: &Table<'_>) -> Option<At<BackendKeys>> {
 
 fn token_source(table: &Table<'_>) -> Option<At<TokenSource>> {
     let text = table.text("token")?;
-    if text.value == "websocket" {
-        not_available(table, text.line, "token = \"websocket\"");
-        return None;
-    }
     checked(table, Some(text), |text| {
         match text.strip_prefix("cookie:") {
             Some(name) => values::cookie_name(name).map(TokenSource::Cookie),
             None if text == "bearer" => Ok(TokenSource::Bearer),
+            None if text == "websocket" => Ok(TokenSource::Websocket),
             None => Err((
                 format!("`token` cannot be {text:?}"),
                 "use bearer, cookie:__Host-NAME or websocket".to_owned(),
@@ -225,7 +266,7 @@ fn token_source(table: &Table<'_>) -> Option<At<TokenSource>> {
     })
 }
 
-/// Credits and limits have their keys, so that the format will not change, and are
+/// Credits have their keys, so that the format will not change, and are
 /// refused rather than ignored: a route that should cost credits must not be free.
 fn refuse_what_is_not_built(table: &Table<'_>) {
     table.text("app_id");
@@ -233,12 +274,6 @@ fn refuse_what_is_not_built(table: &Table<'_>) {
     table.flag("charge_4xx");
     if let Some(cost) = table.number("cost", &COST).filter(|cost| cost.value > 0) {
         not_available(table, cost.line, "cost");
-    }
-    if let Some(limits) = table.table("limits", &["failed_auth", "per_user"]) {
-        for key in ["failed_auth", "per_user"] {
-            checked(&limits, limits.text(key), values::rate);
-        }
-        not_available(table, limits.line, "limits");
     }
 }
 
@@ -283,6 +318,7 @@ fn checked<T>(
     }
 }
 
+pub(super) const EDGE_KEYS: &[&str] = &["iss"];
 pub(super) const ISSUER_KEYS: &[&str] = &["audience", "iss", "jwks", "url"];
 pub(super) const ROUTE_KEYS: &[&str] = &[
     "id",
@@ -303,6 +339,7 @@ pub(super) const ROUTE_KEYS: &[&str] = &[
     "reason",
     "revocation",
     "roles",
+    "server_timing",
     "timeout_ms",
     "token",
 ];

@@ -35,6 +35,8 @@ pub struct Config {
     pub format: u32,
     /// Who signs the tokens.
     pub issuer: Issuer,
+    /// Who the gateway says it is.
+    pub edge: Edge,
     /// CORS rules for refusals that no route answers for (unknown paths).
     pub default_cors: Option<Cors>,
     /// The routes, the one with the greatest weight first.
@@ -53,6 +55,14 @@ pub struct Issuer {
     pub audience: String,
     /// How long its key set may be used.
     pub jwks: JwksRule,
+}
+
+/// What the gateway says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Edge {
+    /// The `iss` of its assertions.
+    pub iss: String,
 }
 
 /// Life times of the issuer's key set in the gateway.
@@ -97,6 +107,10 @@ pub struct Route {
     pub max_body_bytes: u64,
     /// Whether answers to authenticated requests may be cached as the backend says.
     pub cache: bool,
+    /// How much one client may ask for.
+    pub limits: Limits,
+    /// Whether answers say how long the backend took.
+    pub server_timing: bool,
     /// CORS rules; none means the gateway adds no CORS header.
     pub cors: Option<Cors>,
     /// Where requests go.
@@ -153,6 +167,28 @@ pub enum TokenSource {
     Bearer,
     /// In the cookie of this name, which begins with `__Host-`.
     Cookie(String),
+    /// Among the WebSocket subprotocols, as `bearer.<token>`.
+    Websocket,
+}
+
+/// How much one client may ask for on a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Requests of one user; of one address, where there is no user.
+    pub per_user: Option<Rate>,
+    /// Tokens that were refused, of one address.
+    pub failed_auth: Option<Rate>,
+}
+
+/// So many in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub count: u32,
+    /// In how many seconds.
+    pub period_secs: u32,
 }
 
 /// How fresh the revocation feed must be for a route.
@@ -203,8 +239,10 @@ pub struct Cors {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backend {
-    /// Name that the edge's assertions will be addressed to.
+    /// Name that the gateway's assertions are addressed to; always there when it signs them.
     pub name: Option<String>,
+    /// Whether the gateway signs what it says about each request.
+    pub assertion: bool,
     /// The way to it.
     pub target: Target,
     /// Whether the access token is passed on.

@@ -162,6 +162,11 @@ impl<'a> Table<'a> {
         chosen.map(|(_, value)| At::new(text.line, *value))
     }
 
+    /// The line of a key, whatever its value.
+    pub(super) fn line_of_key(&self, key: &str) -> Option<usize> {
+        self.find(key).map(|found| found.line)
+    }
+
     fn open(&self, found: &Found<'a>, name: String, known: &[&str]) -> Option<Table<'a>> {
         let DeValue::Table(entries) = found.value.get_ref() else {
             return self.wrong_type(&name, found, "a table");

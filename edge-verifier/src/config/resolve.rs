@@ -1,16 +1,17 @@
 //! From keys as written to rules as applied: defaults, and rules between keys.
 
-use super::keys::{BackendKeys, CorsKeys, IssuerKeys, RouteKeys, RuleKeys};
+use super::keys::{BackendKeys, CorsKeys, EdgeKeys, IssuerKeys, RouteKeys, RuleKeys};
 use super::reader::{At, Table};
 use super::{
-    Auth, Backend, Config, Cors, FORMAT, Issuer, JwksRule, Method, OnStale, RevocationMode,
-    RevocationRule, Route, Target, TokenSource,
+    Auth, Backend, Config, Cors, Edge, FORMAT, Issuer, JwksRule, Limits, Method, OnStale,
+    RevocationMode, RevocationRule, Route, Target, TokenSource,
 };
 
 /// Builds the configuration; whatever is missing or contradictory is noted on `file`.
 pub(super) fn config(
     file: &Table<'_>,
     issuer: Option<At<IssuerKeys>>,
+    edge: EdgeKeys,
     defaults: &RuleKeys,
     routes: Vec<RouteKeys>,
 ) -> Option<Config> {
@@ -34,6 +35,11 @@ pub(super) fn config(
     Some(Config {
         format: FORMAT,
         issuer: issuer?,
+        edge: Edge {
+            iss: edge
+                .iss
+                .map_or_else(|| DEFAULT_EDGE_ISS.into(), |at| at.value),
+        },
         default_cors,
         routes,
     })
@@ -105,11 +111,13 @@ fn resolve_route(
     );
     let rules = keys.rules.or(defaults);
     refuse_auth_without_reason(file, line, &rules);
+    refuse_limits_of_nobody(file, &rules);
     let cors = rules
         .cors
         .as_ref()
         .and_then(|keys| resolve_cors(file, keys));
     let revocation = resolve_revocation(&rules);
+    let limits = resolve_limits(&rules);
     let literal = path.as_ref().map(|path| path.value.literal.as_str());
     let backend = resolve_backend(file, line, rules.backend, literal);
     let route = Route {
@@ -131,6 +139,8 @@ fn resolve_route(
             .max_body_bytes
             .map_or(DEFAULT_BODY_BYTES, |at| at.value),
         cache: rules.cache.is_some_and(|at| at.value),
+        limits,
+        server_timing: rules.server_timing.is_some_and(|at| at.value),
         cors,
         path: path?.value,
         backend: backend?,
@@ -152,6 +162,17 @@ fn resolve_revocation(rules: &RuleKeys) -> RevocationRule {
         mode: keys.mode.map_or(RevocationMode::Bounded, |at| at.value),
         max_age_secs: keys.max_age_s.map_or(DEFAULT_FEED_AGE_SECS, |at| at.value),
         on_stale: keys.on_stale.map_or(OnStale::Open, |at| at.value),
+    }
+}
+
+/// A route that looks at no token has neither users nor failures; what it inherits is for others.
+fn resolve_limits(rules: &RuleKeys) -> Limits {
+    if rules.auth.is_some_and(|auth| auth.value == Auth::None) {
+        return Limits::default();
+    }
+    Limits {
+        per_user: rules.limits.per_user.map(|at| at.value),
+        failed_auth: rules.limits.failed_auth.map(|at| at.value),
     }
 }
 
@@ -192,11 +213,11 @@ fn resolve_backend(
         file.note(
             route_line,
             "a route without a backend has nowhere to send requests",
-            "add backend = { service = \"NAME\" } or backend = { url = \"…\", trust = \"network\" }",
+            "add backend = { service = \"NAME\" } or backend = { url = \"…\" }",
         );
         return None;
     };
-    refuse_assertion(file, line, &keys);
+    let assertion = resolve_assertion(file, line, &keys);
     let strip_segments = resolve_strip(file, keys.strip_prefix, literal);
     let target = match (keys.url, keys.service) {
         (Some(url), None) => Target::Url(url.value),
@@ -210,36 +231,32 @@ fn resolve_backend(
             return None;
         }
     };
-    let name = keys.name.map(|name| name.value);
+    let by_default = assertion.then(|| match &target {
+        Target::Url(name) | Target::Service(name) => name.clone(),
+    });
     Some(Backend {
-        name,
+        name: keys.name.map(|name| name.value).or(by_default),
+        assertion,
         target,
         forward_token: keys.forward_token,
         strip_segments: strip_segments?,
     })
 }
 
-/// `assertion` is true for URL backends unless `trust = "network"` is spelled out;
-/// signing is not built yet, and a route must not pretend that it is.
-fn refuse_assertion(file: &Table<'_>, line: usize, keys: &BackendKeys) {
-    let assertion = keys.assertion.map(|at| at.value);
-    if keys.url.is_some() && !keys.trust_network {
-        let what = if assertion == Some(false) {
-            "a URL backend without assertion would believe anyone who reaches it"
-        } else {
-            "`assertion`, which a URL backend has unless told otherwise, is not available yet"
-        };
-        let remedy = "write trust = \"network\", assertion = false if only this gateway can reach the \
-                      backend; otherwise use a service binding";
-        file.note(line, what, remedy);
-    } else if assertion == Some(true) {
-        let what = "`assertion = true` is not available yet";
+/// `assertion` is true for URL backends unless `trust = "network"` is spelled out. What comes
+/// through a service binding cannot come from anybody else.
+fn resolve_assertion(file: &Table<'_>, line: usize, keys: &BackendKeys) -> bool {
+    let is_needed = keys.url.is_some() && !keys.trust_network;
+    let assertion = keys.assertion.map_or(is_needed, |at| at.value);
+    if is_needed && !assertion {
         file.note(
             line,
-            what,
-            "remove it; this version would not sign anything",
+            "a URL backend without assertion would believe anyone who reaches it",
+            "remove assertion = false and have the backend verify x-edge-assertion, or write \
+             trust = \"network\" if only this gateway can reach it",
         );
     }
+    assertion
 }
 
 fn resolve_strip(
@@ -303,6 +320,17 @@ fn refuse_auth_without_reason(file: &Table<'_>, line: usize, rules: &RuleKeys) {
             line,
             "`roles` on a route that looks at no token",
             "remove roles or auth",
+        );
+    }
+}
+
+fn refuse_limits_of_nobody(file: &Table<'_>, rules: &RuleKeys) {
+    let open = rules.auth.is_some_and(|auth| auth.value == Auth::None);
+    if let Some(line) = rules.own_limits.filter(|_| open) {
+        file.note(
+            line,
+            "`limits` on a route that looks at no token",
+            "remove limits or auth; what limits such a route is the network in front",
         );
     }
 }
@@ -372,6 +400,8 @@ fn narrow(number: u64) -> u32 {
     u32::try_from(number).expect("the ranges of the keys end far below 2^32")
 }
 
+/// The `iss` of assertions where the file says nothing; backends repeat it.
+const DEFAULT_EDGE_ISS: &str = "tollgate-edge";
 const DEFAULT_SOFT_SECS: u64 = 300;
 const DEFAULT_HARD_SECS: u64 = 3600;
 const DEFAULT_ISSUER_TIMEOUT_MS: u32 = 3000;

@@ -6,7 +6,7 @@
 use crate::paths;
 use crate::urls::{self, UrlFault, plain_host};
 
-use super::{Method, PathPattern};
+use super::{Method, PathPattern, Rate};
 
 /// What is wrong with a value, and the remedy.
 pub(super) type Wrong = (String, String);
@@ -139,18 +139,26 @@ pub(super) fn cookie_name(text: &str) -> Result<String, Wrong> {
 }
 
 /// A rate such as `100/min`; the number and the unit are both needed.
-pub(super) fn rate(text: &str) -> Result<(), Wrong> {
-    let well_formed = text.split_once('/').is_some_and(|(count, unit)| {
-        matches!(unit, "s" | "min" | "h")
-            && count.parse::<u32>().is_ok_and(|count| count > 0)
-            && !count.starts_with('+')
+pub(super) fn rate(text: &str) -> Result<Rate, Wrong> {
+    let parsed = text.split_once('/').and_then(|(count, unit)| {
+        let period_secs = match unit {
+            "s" => 1,
+            "min" => 60,
+            "h" => 3600,
+            _ => return None,
+        };
+        let plain = count.bytes().all(|byte| byte.is_ascii_digit());
+        let count = count.parse().ok().filter(|count| plain && *count > 0)?;
+        Some(Rate { count, period_secs })
     });
-    if well_formed {
-        return Ok(());
-    }
-    wrong(
-        format!("{text:?} is no rate"),
-        "write a number, a slash and s, min or h, as in \"100/min\"",
+    parsed.map_or_else(
+        || {
+            wrong(
+                format!("{text:?} is no rate"),
+                "write a number, a slash and s, min or h, as in \"100/min\"",
+            )
+        },
+        Ok,
     )
 }
 

@@ -2,9 +2,13 @@
 
 use core::time::Duration;
 
+use sha2::{Digest, Sha256};
 use shared_claims::UnixMillis;
-use worker::js_sys::Math;
+use worker::js_sys::{self, Function, Math, Reflect};
+use worker::wasm_bindgen::{JsCast, JsError, JsValue};
 use worker::{Date, Delay};
+
+use crate::state::Seed;
 
 /// The time of the last event of the runtime.
 pub fn now() -> UnixMillis {
@@ -14,6 +18,26 @@ pub fn now() -> UnixMillis {
 /// Waits on a timer of the current request.
 pub async fn sleep(millis: u32) {
     Delay::from(Duration::from_millis(u64::from(millis))).await;
+}
+
+/// A secret for this isolate, by the runtime's own source of randomness. Two ids of 122 random bits
+/// each are asked for, because text is what comes over without a copy of memory.
+///
+/// # Errors
+/// When the runtime has no such source, in words.
+pub fn seed() -> Result<Seed, JsError> {
+    let random = || random_uuid().map_err(|_| JsError::new("there is no crypto.randomUUID"));
+    let hash = Sha256::new()
+        .chain_update(random()?)
+        .chain_update(random()?)
+        .finalize();
+    Ok(Seed(hash.into()))
+}
+
+fn random_uuid() -> Result<String, JsValue> {
+    let crypto = Reflect::get(&js_sys::global(), &"crypto".into())?;
+    let random: Function = Reflect::get(&crypto, &"randomUUID".into())?.dyn_into()?;
+    random.call0(&crypto)?.as_string().ok_or(JsValue::NULL)
 }
 
 /// A byte that differs from isolate to isolate, so that they do not retry in step.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select};
 use serde::Serialize;
+use shared_claims::UnixMillis;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use worker::js_sys::Promise;
 use worker::wasm_bindgen_futures::future_to_promise;
@@ -16,8 +17,9 @@ use worker::{Context, Env, worker_sys};
 use crate::answer::{self, Answer};
 use crate::bindings::Bindings;
 use crate::config::Config;
-use crate::decide::{Decision, Verdict, Wait, Work, decide};
+use crate::decide::{Decision, Verdict, Wait, Work, decide, recheck};
 use crate::forward::Forward;
+use crate::headers::Headers;
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -54,6 +56,9 @@ struct Reply<'a> {
     background: bool,
 }
 
+/// What makes a decision: [`decide`] or [`recheck`].
+type Decider = fn(&Config, &mut State, &str, UnixMillis, u32) -> Decision;
+
 #[wasm_bindgen]
 impl Gateway {
     /// Reads the bundled configuration and the Worker's bindings.
@@ -68,7 +73,8 @@ impl Gateway {
     pub fn new(config: &str, env: Env) -> Result<Self, worker::wasm_bindgen::JsError> {
         std::panic::set_hook(Box::new(report_panic));
         let mut config = Config::from_json(config)?;
-        let (bindings, setup) = Bindings::read(&env, &mut config);
+        let (bindings, mut setup) = Bindings::read(&env, &mut config);
+        setup.id_seed = clock::seed()?;
         for problem in setup.problems() {
             log::event("setup", "bindings", &problem);
         }
@@ -85,7 +91,7 @@ impl Gateway {
     /// Decides at once, from memory. The argument is method, URL, and each header's name and
     /// value, every one followed by a line feed.
     pub fn decide(&self, request: &str) -> String {
-        let decision = self.0.decide(request, 0);
+        let decision = self.0.decide(decide, request, 0);
         self.0.hand_over(decision)
     }
 
@@ -95,9 +101,22 @@ impl Gateway {
         let isolate = Rc::clone(&self.0);
         let pending = isolate.handed_over.take();
         let ctx = Rc::new(Context::new(ctx));
-        future_to_promise(
-            async move { Ok(JsValue::from(isolate.finish(request, ctx, pending).await)) },
-        )
+        future_to_promise(async move {
+            let reply = isolate.finish(decide, request, ctx, pending).await;
+            Ok(JsValue::from(reply))
+        })
+    }
+
+    /// Whether a request that was let through and goes on would be let through now, too. Resolves
+    /// to a decision that answers, or to one that does nothing.
+    pub fn recheck(&self, request: String, ctx: worker_sys::Context) -> Promise {
+        let isolate = Rc::clone(&self.0);
+        let ctx = Rc::new(Context::new(ctx));
+        future_to_promise(async move {
+            let nothing = Pending::default();
+            let reply = isolate.finish(recheck, request, ctx, nothing).await;
+            Ok(JsValue::from(reply))
+        })
     }
 
     /// Starts the background work of the last decision.
@@ -108,15 +127,25 @@ impl Gateway {
     }
 
     /// The answer when forwarding failed, or when the backend must not get the rest of a
-    /// body: `unreachable`, `timeout` or `too_large`.
+    /// body, or when a counter of the data centre has had enough: `unreachable`, `timeout`,
+    /// `too_large` or `limited`.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "an optional string comes owned"
     )]
-    pub fn failed(&self, route: usize, what: &str, origin: Option<String>) -> String {
+    pub fn failed(
+        &self,
+        route: usize,
+        what: &str,
+        origin: Option<String>,
+        request_id: &str,
+    ) -> String {
         let refusal = match what {
             "timeout" => Refusal::UpstreamTimeout,
             "too_large" => Refusal::BodyTooLarge,
+            "limited" => Refusal::RateLimited {
+                retry_after_secs: COUNTER_PERIOD_SECS,
+            },
             _ => Refusal::UpstreamUnreachable,
         };
         let isolate = &self.0;
@@ -129,14 +158,15 @@ impl Gateway {
             route,
             origin.as_deref(),
             &refusal,
+            request_id,
         );
         reply(&Verdict::Answer(Box::new(answer)), false)
     }
 }
 
 impl Isolate {
-    fn decide(&self, request: &str, waited_ms: u32) -> Decision {
-        decide(
+    fn decide(&self, decider: Decider, request: &str, waited_ms: u32) -> Decision {
+        decider(
             &self.config,
             &mut self.state.borrow_mut(),
             request,
@@ -161,14 +191,21 @@ impl Isolate {
         reply
     }
 
-    async fn finish(self: Rc<Self>, request: String, ctx: Rc<Context>, first: Pending) -> String {
+    async fn finish(
+        self: Rc<Self>,
+        decider: Decider,
+        request: String,
+        ctx: Rc<Context>,
+        first: Pending,
+    ) -> String {
         let started = clock::now();
         let mut pending = first;
         for _ in 0..MAX_ROUNDS {
             self.start(&ctx, pending.background);
             self.serve(&ctx, pending.wait).await;
             let waited_ms = clock::now().millis_since(started);
-            let decision = self.decide(&request, u32::try_from(waited_ms).unwrap_or(u32::MAX));
+            let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
+            let decision = self.decide(decider, &request, waited_ms);
             let Decision {
                 verdict,
                 background,
@@ -184,8 +221,9 @@ impl Isolate {
         let refusal = Refusal::KeysUnavailable {
             retry_after_secs: 1,
         };
-        let (state, now) = (self.state.borrow(), clock::now());
-        let answer = answer::refusal(&self.config, &state, now, None, None, &refusal);
+        let (mut state, now) = (self.state.borrow_mut(), clock::now());
+        let name = state.ids.name(&Headers::default()).request_id;
+        let answer = answer::refusal(&self.config, &state, now, None, None, &refusal, &name);
         reply(&Verdict::Answer(Box::new(answer)), false)
     }
 
@@ -218,7 +256,7 @@ fn reply(verdict: &Verdict, background: bool) -> String {
     let (forward, answer) = match verdict {
         Verdict::Forward(forward) => (Some(&**forward), None),
         Verdict::Answer(answer) => (None, Some(&**answer)),
-        Verdict::Wait(_) => (None, None),
+        Verdict::Wait(_) | Verdict::Stands => (None, None),
     };
     let reply = Reply {
         forward,
@@ -236,5 +274,7 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     log::event("panic", "gateway", &place);
 }
 
+/// The shorter of the two periods that a counter of the data centre can have.
+const COUNTER_PERIOD_SECS: u64 = 10;
 /// Waits are at least 25 ms and end after 6 s; twice as many rounds are a fault of ours.
 const MAX_ROUNDS: usize = 512;

@@ -24,8 +24,13 @@ export default {
       return new Response("planted");
     }
     if (env.NOW) stopClock(Number(env.NOW) * 1000);
-    return entry.fetch(request, env, ctx);
+    return entry.fetch(request, env.METRICS ? { ...env, EDGE_METRICS: printed } : env, ctx);
   },
+};
+
+/** A data set that can be read: a line of the log for each point. */
+const printed = {
+  writeDataPoint: (point) => console.log(JSON.stringify({ event: "metric", ...point })),
 };
 
 function stopClock(millis) {

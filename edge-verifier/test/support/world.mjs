@@ -40,6 +40,15 @@ export const oneRoute = ({ issuer, backend }, route = "", jwks = "") => `
   backend = { url = "${backend.url}", trust = "network" }
   ${route}`;
 
+/** Waits for something that another process is about to do. */
+export async function eventually(look) {
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 /** The code of a problem document, with its status. */
 export async function code(response) {
   const type = response.headers.get("content-type");

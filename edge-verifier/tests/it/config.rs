@@ -3,8 +3,8 @@
 use edge_verifier::config::check::check;
 use edge_verifier::config::effective::render;
 use edge_verifier::config::{
-    Auth, Backend, Config, ConfigError, Cors, JwksRule, Method, OnStale, PathPattern, Problem,
-    RevocationMode, RevocationRule, Route, Target, TokenSource,
+    Auth, Backend, Config, ConfigError, Cors, JwksRule, Limits, Method, OnStale, PathPattern,
+    Problem, Rate, RevocationMode, RevocationRule, Route, Target, TokenSource,
 };
 
 /// A file that is right; the mistakes below are made in it, so that each has one cause.
@@ -72,7 +72,9 @@ fn good_file_is_resolved_with_its_defaults() {
     assert_eq!(demo.token, TokenSource::Bearer);
     assert_eq!(demo.timeout_ms, 30_000);
     assert_eq!(demo.max_body_bytes, 100 << 20);
-    assert!(!demo.cache);
+    assert!(!demo.cache && !demo.server_timing && !demo.backend.assertion);
+    assert_eq!(demo.limits, Limits::default());
+    assert_eq!(config.edge.iss, "tollgate-edge");
     let rule = RevocationRule {
         mode: RevocationMode::Bounded,
         max_age_secs: 30,
@@ -104,7 +106,12 @@ fn every_key_is_read() {
         url = "https://id.example.com/auth/"
         iss = "tollgate-prod"
         audience = "shop"
-        jwks = { soft_s = 10, hard_s = 20, timeout_ms = 500 }
+        [edge]
+        iss = "https://edge.example.com"
+        [issuer.jwks]
+        soft_s = 10
+        hard_s = 20
+        timeout_ms = 500
         [[route]]
         id = "orders"
         path = "/v1/orders/*"
@@ -122,12 +129,15 @@ fn every_key_is_read() {
         timeout_ms = 1000
         max_body_bytes = 2048
         cache = true
+        limits = { per_user = "100/min", failed_auth = "30/h" }
+        server_timing = true
         cors = { origins = ["https://app.example.com"], credentials = true, max_age_s = 60 }
         backend = { service = "ORDERS", name = "orders", token = "forward", strip_prefix = "/v1" }
     "#;
     let config = check(text).expect("no mistakes");
     assert_eq!(config.issuer.url, "https://id.example.com/auth");
     assert_eq!(config.issuer.iss.as_deref(), Some("tollgate-prod"));
+    assert_eq!(config.edge.iss, "https://edge.example.com");
     let wanted = Route {
         id: "orders".into(),
         path: PathPattern {
@@ -149,6 +159,17 @@ fn every_key_is_read() {
         timeout_ms: 1000,
         max_body_bytes: 2048,
         cache: true,
+        limits: Limits {
+            per_user: Some(Rate {
+                count: 100,
+                period_secs: 60,
+            }),
+            failed_auth: Some(Rate {
+                count: 30,
+                period_secs: 3600,
+            }),
+        },
+        server_timing: true,
         cors: Some(Cors {
             origins: vec!["https://app.example.com".into()],
             credentials: true,
@@ -156,6 +177,7 @@ fn every_key_is_read() {
         }),
         backend: Backend {
             name: Some("orders".into()),
+            assertion: false,
             target: Target::Service("ORDERS".into()),
             forward_token: true,
             strip_segments: 1,
@@ -207,6 +229,48 @@ fn rules_are_inherited_key_by_key_and_backends_as_a_whole() {
     assert!(route("a").backend.forward_token);
     assert!(!route("b").backend.forward_token);
     assert_eq!(route("b").cors, None);
+}
+
+#[test]
+fn assertion_is_on_where_the_backend_can_be_reached_around_the_gateway() {
+    for (backend, wanted) in [
+        ("url = \"https://b.example\"", Some("https://b.example")),
+        ("url = \"https://b.example\", name = \"b\"", Some("b")),
+        (
+            "url = \"http://127.0.0.1:9000\", assertion = true",
+            Some("http://127.0.0.1:9000"),
+        ),
+        ("url = \"http://b.example\", trust = \"network\"", None),
+        (
+            "url = \"http://b.example\", trust = \"network\", assertion = true",
+            Some("http://b.example"),
+        ),
+        ("service = \"B\"", None),
+        ("service = \"B\", name = \"b\", assertion = true", Some("b")),
+    ] {
+        let text = with_line(13, &format!("backend = {{ {backend} }}"));
+        let config = check(&text).unwrap_or_else(|problems| panic!("{backend}: {problems:?}"));
+        let backend = &config.routes[1].backend;
+        let name = backend.name.as_deref().filter(|_| backend.assertion);
+        assert_eq!(name, wanted, "{backend:?}");
+    }
+}
+
+#[test]
+fn limits_are_inherited_key_by_key_but_not_where_there_is_no_token() {
+    let text = with_line(
+        5,
+        "limits = { per_user = \"9/s\", failed_auth = \"5/min\" }",
+    );
+    let text = text.replace("roles   = []", "limits = { per_user = \"7/h\" }");
+    let config = check(&text).expect("no mistakes");
+    let rate = |count, period_secs| Some(Rate { count, period_secs });
+    let wanted = Limits {
+        per_user: rate(7, 3600),
+        failed_auth: rate(5, 60),
+    };
+    assert_eq!(config.routes[1].limits, wanted);
+    assert_eq!(config.routes[0].limits, Limits::default());
 }
 
 #[test]
@@ -438,21 +502,9 @@ fn each_mistake_names_its_line_and_a_remedy() {
         (11, "cost = -1", "out of range", "from 0"),
         (
             11,
-            "limits = { per_user = \"100/min\" }",
-            "not available yet",
-            "remove it",
-        ),
-        (
-            11,
             "charge = \"later\"",
             "cannot be \"later\"",
             "before, on_success",
-        ),
-        (
-            11,
-            "token = \"websocket\"",
-            "not available yet",
-            "remove it",
         ),
         (
             11,
@@ -497,33 +549,9 @@ fn each_mistake_names_its_line_and_a_remedy() {
         ),
         (
             13,
-            "backend = { url = \"http://127.0.0.1:9000\" }",
-            "which a URL backend has unless",
-            "trust = \"network\"",
-        ),
-        (
-            13,
-            "backend = { url = \"http://127.0.0.1:9000\", assertion = true }",
-            "not available yet",
-            "service binding",
-        ),
-        (
-            13,
             "backend = { url = \"http://127.0.0.1:9000\", assertion = false }",
             "believe anyone",
             "trust = \"network\"",
-        ),
-        (
-            13,
-            "backend = { url = \"https://a.example\", trust = \"network\", assertion = true }",
-            "`assertion = true` is not available yet",
-            "remove it",
-        ),
-        (
-            13,
-            "backend = { service = \"B\", assertion = true }",
-            "`assertion = true` is not available yet",
-            "remove it",
         ),
         (
             13,
@@ -536,6 +564,43 @@ fn each_mistake_names_its_line_and_a_remedy() {
             "backend = { service = \"B\", url = \"https://b.example\" }",
             "exactly one of",
             "keep one",
+        ),
+        (
+            11,
+            "limits = { per_user = \"100/week\" }",
+            "\"100/week\" is no rate",
+            "\"100/min\"",
+        ),
+        (
+            11,
+            "limits = { failed_auth = \"0/min\" }",
+            "\"0/min\" is no rate",
+            "\"100/min\"",
+        ),
+        (
+            11,
+            "limits = { per_user = \"+5/s\" }",
+            "\"+5/s\" is no rate",
+            "\"100/min\"",
+        ),
+        (
+            11,
+            "limits = { per_usr = \"5/s\" }",
+            "unknown key `per_usr`",
+            "did you mean `per_user`?",
+        ),
+        (11, "limits = \"5/s\"", "is of type string", "write a table"),
+        (
+            11,
+            "server_timing = 1",
+            "is of type integer",
+            "true or false",
+        ),
+        (
+            18,
+            "limits = { per_user = \"5/s\" }\nreason = \"x\"",
+            "`limits` on a route that looks at no token",
+            "remove limits",
         ),
         (13, "backend = {}", "exactly one of", "keep one"),
         (

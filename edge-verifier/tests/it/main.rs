@@ -1,5 +1,9 @@
 //! The decision and the configuration from outside, as tables of what must happen.
 
+mod assertion;
 mod config;
 mod decide;
+mod limits;
+mod names;
+mod sockets;
 mod support;

@@ -26,6 +26,7 @@
 //! when there is none.
 
 mod clock;
+mod edge;
 mod feed;
 mod http;
 mod keys;
@@ -49,6 +50,7 @@ use crate::time::UnixMillis;
 use crate::verifier::Verifier;
 
 pub use clock::{Clock, system_clock};
+pub use edge::EdgeVerifier;
 pub use sources::{SourceError, Sources};
 
 use http::Http;

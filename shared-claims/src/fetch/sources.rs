@@ -77,7 +77,7 @@ impl Sources {
     }
 }
 
-fn secure(text: &str) -> Result<Url, SourceError> {
+pub(super) fn secure(text: &str) -> Result<Url, SourceError> {
     let url = Url::parse(text).map_err(|_| SourceError::NotAUrl)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SourceError::NotAUrl);

@@ -1,5 +1,6 @@
 //! A verifier that fetches for itself, against an issuer on loopback.
 
+mod edge;
 mod issuer;
 mod middleware;
 

@@ -1,5 +1,6 @@
 //! Tests of what the crate does, through nothing but its public API.
 
+mod assertion;
 mod conformance;
 mod differential;
 mod feed_cache;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::interrupt::Interrupt;
 use super::service::Service;
 use crate::demo;
+use crate::edge;
 use crate::embedded_server;
 use crate::http;
 use crate::issuer;
@@ -65,10 +66,15 @@ impl Running {
                 http::ISSUER,
                 "/ready",
             ),
-            ("backend", backend_command(workspace), http::BACKEND, "/"),
+            (
+                "backend",
+                backend_command(workspace),
+                http::BACKEND,
+                "/alive",
+            ),
             (
                 "edge",
-                edge_command(workspace, toolbox),
+                edge_command(workspace, toolbox, &self.data_dir)?,
                 http::EDGE,
                 "/.well-known/edge/status",
             ),
@@ -133,19 +139,22 @@ fn stripe_command(workspace: &Workspace) -> Result<Command> {
 fn backend_command(workspace: &Workspace) -> Command {
     let mut command = Command::new(demo::program(workspace));
     command
-        .args([http::ISSUER, "127.0.0.1:9000"])
+        .args([http::ISSUER, http::EDGE, "127.0.0.1:9000"])
         .current_dir(&workspace.root);
     command
 }
 
-fn edge_command(workspace: &Workspace, toolbox: &Toolbox) -> Command {
+fn edge_command(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> Result<Command> {
+    let secrets = edge::development_secrets(workspace, toolbox, data_dir)?;
     let mut command = toolbox.command("node");
     command
         .args(["node_modules/wrangler/bin/wrangler.js", "dev"])
         .args(["--local", "--ip", "127.0.0.1", "--port", "8787"])
         .args(["--show-interactive-dev-session=false", "--log-level=warn"])
+        .arg("--env-file")
+        .arg(secrets)
         .current_dir(&workspace.root);
-    command
+    Ok(command)
 }
 
 /// Each program's output, in the data directory.

@@ -109,8 +109,16 @@ impl<'a> Tour<'a> {
         self.call_around_the_edge()
     }
 
-    /// A backend that others can reach verifies for itself.
+    /// A backend that others can reach believes the edge's signature and no header, or verifies
+    /// tokens for itself.
     fn call_around_the_edge(&mut self) -> Result<()> {
+        let forged = send(
+            "GET",
+            &format!("{BACKEND}{PROTECTED}"),
+            &[("x-auth-user", "root")],
+            None,
+        )?;
+        expect(&forged, 401)?;
         let direct = format!("{BACKEND}/direct/hello");
         let bare = send("GET", &direct, &[], None)?;
         expect(&bare, 401)?;

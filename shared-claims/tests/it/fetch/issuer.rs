@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use poem::http::{StatusCode, Uri};
 use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::{Response, Server, endpoint};
-use shared_claims::fetch::{Clock, RemoteVerifier, Sources};
+use shared_claims::fetch::{Clock, EdgeVerifier, RemoteVerifier, Sources};
 use shared_claims::sign::SigningKey;
 use shared_claims::{
-    AccessClaims, KeySet, Policy, RevocationDocument, UnixMillis, UnixTime, hash_prefix,
+    AccessClaims, EdgeAssertion, KeySet, Policy, RevocationDocument, UnixMillis, UnixTime,
+    hash_prefix,
 };
 
 /// A Friday in November 2026.
 pub const START_SECS: u64 = 1_795_000_000;
+
+/// Where the gateway of the tests publishes its keys: one server plays both.
+pub const EDGE_KEYS: &str = "/.well-known/edge-jwks.json";
 
 /// An issuer, and the time.
 pub struct Issuer {
@@ -88,6 +92,35 @@ impl Issuer {
         drop(rustls::crypto::ring::default_provider().install_default());
         RemoteVerifier::with_clock(Policy::new(self.url.clone(), "orders"), sources, clock)
             .expect("this machine has a client")
+    }
+
+    /// A verifier of the gateway's assertions to the backend `orders`.
+    pub fn edge_verifier(&self) -> EdgeVerifier {
+        let time = Arc::clone(&self.clock);
+        let clock: Clock =
+            Arc::new(move || UnixMillis::from_millis(time.load(Ordering::SeqCst) * 1000));
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let policy = Policy::new("tollgate-edge", "orders");
+        EdgeVerifier::with_clock(policy, &format!("{}{EDGE_KEYS}", self.url), clock)
+            .expect("this machine has a client")
+    }
+
+    /// The gateway's assertion that `GET target` is for the backend `orders`, by the key of this
+    /// number; the published one has number 4.
+    pub fn assertion(&self, key: u8, target: &str) -> String {
+        let now = UnixTime::from_secs(self.clock.load(Ordering::SeqCst));
+        signing_key(key).sign_assertion(&EdgeAssertion {
+            iss: "tollgate-edge".into(),
+            backend: "orders".into(),
+            sub: Some("user-1".into()),
+            sid: None,
+            role: None,
+            jti: "request-1".into(),
+            iat: now,
+            exp: now.plus_secs(60),
+            method: "GET".into(),
+            target: target.into(),
+        })
     }
 
     pub fn set_clock(&self, secs: u64) {
@@ -170,6 +203,7 @@ impl State {
         }
         match uri.path() {
             "/.well-known/jwks.json" => document(*self.key.public_key(), self.padding),
+            EDGE_KEYS => document(*signing_key(4).public_key(), 0),
             "/.well-known/feed-jwks.json" => document(self.published_feed_key, 0),
             "/.well-known/revocations" => self.feed(issuer, now).into(),
             _ => StatusCode::NOT_FOUND.into(),

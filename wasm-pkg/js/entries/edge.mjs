@@ -1,0 +1,2 @@
+export { VerifyError } from "../errors.mjs";
+export { createEdgeVerifier } from "../edge/verifier.mjs";
