@@ -5,7 +5,7 @@ import { Gateway, __wbg_reset_state, initSync } from "./build/edge.js";
 import module from "./build/edge_bg.wasm";
 import config from "./build/edge.json";
 
-/** @import { Forward, Answer, Reply } from "./types.d.ts" */
+/** @import { Forward, Answer, AnswerRules, Reply, Settled } from "./types.d.ts" */
 
 /** @type {Gateway | undefined} */
 let gateway;
@@ -77,7 +77,12 @@ async function resume(call, opened) {
  * @param {Reply} reply
  */
 function settle(call, reply) {
-  if (reply.forward) return forward(call, reply.forward);
+  if (reply.forward) {
+    const answered = forward(call, reply.forward);
+    // A client that goes away must not leave a hold neither spent nor given back.
+    if (reply.forward.hold) call.ctx.waitUntil(answered);
+    return answered;
+  }
   if (reply.answer) return answer(reply.answer);
   return undefined;
 }
@@ -133,7 +138,8 @@ function describe(request) {
  * @param {Forward} decision
  * @returns {Promise<Response>}
  */
-async function forward({ request, env }, decision) {
+async function forward(call, decision) {
+  const { request, env } = call;
   const abort = new AbortController();
   let failure = "unreachable";
   /** @param {string} why */
@@ -150,13 +156,61 @@ async function forward({ request, env }, decision) {
     /** @type {RequestInit} */
     const init = { redirect: "manual", signal: abort.signal };
     const response = await (through ? through.fetch(upstream, init) : fetch(upstream, init));
-    return finish(response, decision);
+    if (!decision.hold) return finish(response, decision.answer);
+    clearTimeout(timer);
+    return await pay(call, decision, response);
   } catch {
+    if (decision.hold) await settleHold(call, decision, 0);
     const origin = request.headers.get("origin") ?? undefined;
     return answer(JSON.parse(current(env).failed(decision.route, failure, origin)).answer);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * What is held for a request is spent, or given back, before the first byte of its answer goes on.
+ * @param {Call} call
+ * @param {Forward} decision
+ * @param {Response} response
+ * @returns {Promise<Response>}
+ */
+async function pay(call, decision, response) {
+  const settled = await settleHold(call, decision, response.status);
+  if (!settled.answer) {
+    const { remove, set, append, vary } = decision.answer;
+    return finish(response, { remove, set: [...set, ...settled.set], append: [...append, ...settled.append], vary });
+  }
+  response.webSocket?.close(1011);
+  await response.body?.cancel().catch(() => {});
+  return answer(settled.answer);
+}
+
+/**
+ * Settles a hold by the status of the backend's answer, 0 for none. A trap on the way never
+ * settles its promise; then the instance that takes its place is asked, which does nothing twice.
+ * @param {Call} call
+ * @param {Forward} decision
+ * @param {number} status
+ * @returns {Promise<Settled>}
+ */
+async function settleHold({ request, env, ctx }, { hold }, status) {
+  const origin = request.headers.get("origin") ?? undefined;
+  const deadline = Date.now() + FULL_WAY_MS;
+  for (let attempt = 0; attempt < MAX_INSTANCES; attempt += 1) {
+    const opened = current(env);
+    try {
+      /** @type {Promise<string>} */
+      const settled = opened.settle(JSON.stringify(hold), status, origin, ctx);
+      while (gateway === opened && Date.now() < deadline) {
+        const json = await within(settled, LOOK_EVERY_MS);
+        if (json !== undefined) return JSON.parse(json);
+      }
+    } catch (error) {
+      broken(error, opened);
+    }
+  }
+  return { answer: { status: 503, headers: RESTARTING_HEADERS, body: RESTARTING, log: null }, set: [], append: [] };
 }
 
 /**
@@ -195,15 +249,15 @@ function counter(limit, stop) {
 
 /**
  * @param {Response} response
- * @param {Forward} decision
+ * @param {AnswerRules} rules
  */
-function finish(response, decision) {
-  const { remove, set, vary } = decision.answer;
-  const unchanged = set.length === 0 && remove.length === 0 && !vary;
+function finish(response, { remove, set, append, vary }) {
+  const unchanged = set.length === 0 && remove.length === 0 && append.length === 0 && !vary;
   if (unchanged || response.webSocket || response.status === 101) return response;
   const changed = new Response(response.body, response);
   for (const name of remove) changed.headers.delete(name);
   for (const [name, value] of set) changed.headers.set(name, value);
+  for (const [name, value] of append) changed.headers.append(name, value);
   if (vary) changed.headers.append("vary", "Origin");
   return changed;
 }
@@ -223,21 +277,22 @@ function broken(error, used) {
   if (gateway === used) gateway = undefined;
   const outcome = error instanceof WebAssembly.RuntimeError ? "trap" : String(error);
   console.log(JSON.stringify({ event: "broken", what: "gateway", outcome }));
-  return new Response(RESTARTING, {
-    status: 503,
-    headers: {
-      "content-type": "application/problem+json",
-      "cache-control": "no-store",
-      "retry-after": "1",
-    },
-  });
+  return new Response(RESTARTING, { status: 503, headers: RESTARTING_HEADERS });
 }
 
 /** Longer than the gateway's own time limits, so that it ends only what hangs. */
 const FULL_WAY_MS = 15_000;
+/** One that breaks is replaced; a third in a row would break as well. */
+const MAX_INSTANCES = 3;
 /** How soon a request notices that its instance has been replaced. */
 const LOOK_EVERY_MS = 250;
 
+/** @type {[string, string][]} */
+const RESTARTING_HEADERS = [
+  ["content-type", "application/problem+json"],
+  ["cache-control", "no-store"],
+  ["retry-after", "1"],
+];
 /** What Rust would say if it still could. */
 const RESTARTING = JSON.stringify({
   type: "urn:tollgate:problem:unavailable",

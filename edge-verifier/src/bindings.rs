@@ -4,6 +4,7 @@ use core::fmt;
 
 use worker::{Env, Fetcher};
 
+use crate::charging::{self, ServiceTokens};
 use crate::config::{Config, Target};
 use crate::state::Setup;
 use crate::urls;
@@ -13,6 +14,8 @@ use crate::urls;
 pub struct Bindings {
     /// Key of the HMAC over what is stored in the data centre's cache.
     pub cache_secret: Option<Secret>,
+    /// Tokens of the services as which this gateway charges.
+    pub service_tokens: ServiceTokens,
 }
 
 /// A secret; its `Debug` prints a name.
@@ -50,8 +53,17 @@ impl Bindings {
                 setup.missing_services.push(name.clone());
             }
         }
+        let service_tokens = match text(env, charging::SECRET_NAME) {
+            Some(tokens) => ServiceTokens::parse(&tokens).unwrap_or_else(|| {
+                setup.service_tokens_malformed = true;
+                ServiceTokens::default()
+            }),
+            None => ServiceTokens::default(),
+        };
+        setup.apps_without_token = charging::apps_without_token(config, &service_tokens);
         (
             Self {
+                service_tokens,
                 cache_secret: text(env, "CACHE_SECRET").map(Secret),
             },
             setup,

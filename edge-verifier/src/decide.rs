@@ -12,6 +12,7 @@ use shared_claims::{
 };
 
 use crate::answer::{self, Answer};
+use crate::charging::{self, Order};
 use crate::config::{Auth, Config, OnStale, RevocationMode, Route};
 use crate::cors;
 use crate::forward::{self, Forward};
@@ -36,6 +37,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Send it to the backend.
     Forward(Box<Forward>),
+    /// Charge for it as ordered, then send it to the backend.
+    Charge(Box<(Order, Forward)>),
     /// Answer it without the backend.
     Answer(Box<Answer>),
     /// Do this, then decide again.
@@ -146,13 +149,18 @@ impl Run<'_, '_> {
     fn route(&mut self, route: &Route, request: &Incoming<'_>) -> Verdict {
         let admitted = if self.state.setup.breaks(route) {
             Err(Refusal::Internal.into())
+        } else if self.state.setup.cannot_charge(route) {
+            Err(Refusal::ChargingNotSetUp.into())
         } else {
             self.admit(route, request)
         };
         match admitted {
             Ok(identity) => {
                 let forward = forward::build(self.config, route, request, identity.as_deref());
-                Verdict::Forward(Box::new(forward))
+                match charging::order(self.config, route, request) {
+                    Some(order) => Verdict::Charge(Box::new((order, forward))),
+                    None => Verdict::Forward(Box::new(forward)),
+                }
             }
             Err(Stop::Wait(wait)) => Verdict::Wait(wait),
             Err(Stop::Refuse(refusal)) => {

@@ -4,6 +4,7 @@
 //! `bindings` and `platform` know that there are Workers.
 
 pub mod answer;
+pub mod charging;
 pub mod config;
 pub mod copies;
 pub mod cors;

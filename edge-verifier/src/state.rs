@@ -7,6 +7,7 @@ use shared_claims::{
     AccessClaims, FeedCache, KeyCache, KeyCacheTtl, Policy, UnixMillis, Verified, Verifier,
 };
 
+use crate::charging::SECRET_NAME;
 use crate::config::{Auth, Config, Route, Target};
 use crate::urls::UrlFault;
 
@@ -35,6 +36,10 @@ pub struct Setup {
     pub issuer_url: Option<UrlFault>,
     /// Service bindings that routes name and the Worker does not have.
     pub missing_services: Vec<String>,
+    /// Apps that routes charge in and for which there is no service token.
+    pub apps_without_token: Vec<String>,
+    /// The secret with the service tokens cannot be read.
+    pub service_tokens_malformed: bool,
 }
 
 impl Setup {
@@ -47,6 +52,12 @@ impl Setup {
         service_is_missing || (self.issuer_url.is_some() && route.auth != Auth::None)
     }
 
+    /// Whether a route costs credits that cannot be charged.
+    pub fn cannot_charge(&self, route: &Route) -> bool {
+        let app_id = route.charge.as_ref().map(|charge| &charge.app_id);
+        app_id.is_some_and(|app_id| self.apps_without_token.contains(app_id))
+    }
+
     /// The faults as sentences that say what to do.
     pub fn problems(&self) -> Vec<String> {
         let url = self
@@ -55,8 +66,20 @@ impl Setup {
         let missing = |name: &String| {
             format!("the service binding {name} is missing: add it to wrangler.toml and deploy")
         };
+        let malformed = self.service_tokens_malformed.then(|| {
+            format!("the secret {SECRET_NAME} is neither a service token nor a list of app=token: put it anew")
+        });
+        let token_missing = |app_id: &String| {
+            format!(
+                "the secret {SECRET_NAME} has no token for the app {app_id}, whose routes answer 503: \
+                 `tollgate service-token create --scope credits:hold --app {app_id}`, then \
+                 `wrangler secret put {SECRET_NAME}`"
+            )
+        };
         url.into_iter()
             .chain(self.missing_services.iter().map(missing))
+            .chain(malformed)
+            .chain(self.apps_without_token.iter().map(token_missing))
             .collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 
+use super::charge_keys::ChargeKeys;
 use super::reader::{At, Table};
 use super::values::{self, Wrong};
 use super::{Auth, Method, OnStale, PathPattern, RevocationMode, TokenSource};
@@ -35,6 +36,7 @@ pub(super) struct RuleKeys {
     pub(super) roles: Option<At<Vec<String>>>,
     pub(super) token: Option<At<TokenSource>>,
     pub(super) revocation: RevocationKeys,
+    pub(super) charge: ChargeKeys,
     pub(super) timeout_ms: Option<At<u64>>,
     pub(super) max_body_bytes: Option<At<u64>>,
     pub(super) cache: Option<At<bool>>,
@@ -86,6 +88,7 @@ impl RuleKeys {
             roles: self.roles.or_else(|| defaults.roles.clone()),
             token: self.token.or_else(|| defaults.token.clone()),
             revocation: self.revocation.or(&defaults.revocation),
+            charge: self.charge.or(&defaults.charge),
             timeout_ms: self.timeout_ms.or(defaults.timeout_ms),
             max_body_bytes: self.max_body_bytes.or(defaults.max_body_bytes),
             cache: self.cache.or(defaults.cache),
@@ -152,6 +155,7 @@ pub(super) fn rules(table: &Table<'_>) -> RuleKeys {
         roles: list(table, "roles", values::name),
         token: token_source(table),
         revocation: revocation(table),
+        charge: ChargeKeys::read(table),
         timeout_ms: table.number("timeout_ms", &ROUTE_TIMEOUT_MS),
         max_body_bytes: table.number("max_body_bytes", &BODY_BYTES),
         cache: table.flag("cache"),
@@ -225,15 +229,9 @@ fn token_source(table: &Table<'_>) -> Option<At<TokenSource>> {
     })
 }
 
-/// Credits and limits have their keys, so that the format will not change, and are
-/// refused rather than ignored: a route that should cost credits must not be free.
+/// Limits have their keys, so that the format will not change, and are refused rather than
+/// ignored: a route that should be limited must not be open.
 fn refuse_what_is_not_built(table: &Table<'_>) {
-    table.text("app_id");
-    table.choice("charge", &[("before", ()), ("on_success", ())]);
-    table.flag("charge_4xx");
-    if let Some(cost) = table.number("cost", &COST).filter(|cost| cost.value > 0) {
-        not_available(table, cost.line, "cost");
-    }
     if let Some(limits) = table.table("limits", &["failed_auth", "per_user"]) {
         for key in ["failed_auth", "per_user"] {
             checked(&limits, limits.text(key), values::rate);
@@ -268,7 +266,7 @@ fn list<T: PartialEq>(
     Some(At::new(texts.line, items))
 }
 
-fn checked<T>(
+pub(super) fn checked<T>(
     table: &Table<'_>,
     text: Option<At<String>>,
     check: impl Fn(&str) -> Result<T, Wrong>,
@@ -339,5 +337,3 @@ const ROUTE_TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
 const BODY_BYTES: RangeInclusive<u64> = 0..=5 << 30;
 /// A day, which is also where browsers stop.
 const PREFLIGHT_SECS: RangeInclusive<u64> = 0..=86_400;
-/// A request that costs more than 10 000 EUR is a typing mistake.
-const COST: RangeInclusive<u64> = 0..=1_000_000;

@@ -7,6 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
+mod charge;
+#[cfg(feature = "tool")]
+mod charge_keys;
 #[cfg(feature = "tool")]
 pub mod check;
 #[cfg(feature = "tool")]
@@ -24,6 +27,7 @@ mod resolve;
 #[cfg(feature = "tool")]
 mod values;
 
+pub use charge::{Charge, ChargeWhen};
 #[cfg(feature = "tool")]
 pub use problem::Problem;
 
@@ -91,6 +95,8 @@ pub struct Route {
     pub token: TokenSource,
     /// How fresh the revocation feed must be.
     pub revocation: RevocationRule,
+    /// What each request costs; none means nothing.
+    pub charge: Option<Charge>,
     /// How long the backend may take until its response headers arrive.
     pub timeout_ms: u32,
     /// The largest request body.
@@ -236,6 +242,14 @@ impl Config {
         } else {
             Err(ConfigError)
         }
+    }
+
+    /// Where in the list a route stands.
+    pub fn index_of(&self, route: &Route) -> usize {
+        self.routes
+            .iter()
+            .position(|other| other.id == route.id)
+            .unwrap_or(usize::MAX)
     }
 
     /// The document for the Worker.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::decide::{Decision, Verdict, Wait, Work, decide};
 use crate::forward::Forward;
 use crate::refusal::Refusal;
+use crate::request::Incoming;
 use crate::state::State;
 
 use super::{clock, log};
@@ -119,18 +120,29 @@ impl Gateway {
             "too_large" => Refusal::BodyTooLarge,
             _ => Refusal::UpstreamUnreachable,
         };
-        let isolate = &self.0;
-        let route = isolate.config.routes.get(route);
-        let (state, now) = (isolate.state.borrow(), clock::now());
-        let answer = answer::refusal(
-            &isolate.config,
-            &state,
-            now,
-            route,
-            origin.as_deref(),
-            &refusal,
-        );
-        reply(&Verdict::Answer(Box::new(answer)), false)
+        let mut verdict = self.0.refused(route, origin.as_deref(), &refusal);
+        if let Verdict::Answer(answer) = &mut verdict {
+            answer.headers.extend(self.0.receipt_of_failure(route));
+        }
+        reply(&verdict, false)
+    }
+
+    /// Settles a hold, given as JSON, by the status of the backend's answer, 0 for none. Resolves
+    /// to what to change in that answer, or to the answer to give in its place.
+    pub fn settle(
+        &self,
+        hold: &str,
+        status: u16,
+        origin: Option<String>,
+        ctx: worker_sys::Context,
+    ) -> Promise {
+        let isolate = Rc::clone(&self.0);
+        let ctx = Rc::new(Context::new(ctx));
+        let hold = serde_json::from_str(hold).map_err(|_| JsValue::from("no hold"));
+        future_to_promise(async move {
+            let settled = isolate.settle(ctx, hold?, status, origin).await;
+            Ok(JsValue::from(settled))
+        })
     }
 }
 
@@ -175,6 +187,12 @@ impl Isolate {
             } = decision;
             match verdict {
                 Verdict::Wait(wait) => pending = Pending { wait, background },
+                Verdict::Charge(charge) => {
+                    self.start(&ctx, background);
+                    let (order, forward) = *charge;
+                    let charged = self.charge(order, forward, origin_of(&request)).await;
+                    return reply(&charged, false);
+                }
                 settled => {
                     self.start(&ctx, background);
                     return reply(&settled, false);
@@ -218,7 +236,7 @@ fn reply(verdict: &Verdict, background: bool) -> String {
     let (forward, answer) = match verdict {
         Verdict::Forward(forward) => (Some(&**forward), None),
         Verdict::Answer(answer) => (None, Some(&**answer)),
-        Verdict::Wait(_) => (None, None),
+        Verdict::Wait(_) | Verdict::Charge(_) => (None, None),
     };
     let reply = Reply {
         forward,
@@ -226,6 +244,11 @@ fn reply(verdict: &Verdict, background: bool) -> String {
         background,
     };
     serde_json::to_string(&reply).expect("strings, numbers and lists always serialise")
+}
+
+/// The origin of a request that was decided about before.
+fn origin_of(request: &str) -> Option<&str> {
+    Incoming::parse(request).ok()?.headers.get("origin")
 }
 
 /// Where the code broke, without the message, which may repeat input.

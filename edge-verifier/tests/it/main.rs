@@ -1,5 +1,6 @@
 //! The decision and the configuration from outside, as tables of what must happen.
 
+mod charging;
 mod config;
 mod decide;
 mod support;
