@@ -17,11 +17,27 @@ pub(super) struct ChargeKeys {
 
 /// What else a route says that bears on its cost.
 pub(super) struct Around<'r> {
-    pub(super) line: usize,
-    pub(super) auth: Auth,
-    pub(super) audience: Option<&'r At<String>>,
+    line: usize,
+    auth: Auth,
+    audience: Option<&'r At<String>>,
     /// The audience of the issuer.
-    pub(super) issuer_audience: &'r str,
+    issuer_audience: &'r str,
+}
+
+impl<'r> Around<'r> {
+    pub(super) const fn of(
+        line: usize,
+        auth: Auth,
+        audience: Option<&'r At<String>>,
+        issuer_audience: &'r str,
+    ) -> Self {
+        Self {
+            line,
+            auth,
+            audience,
+            issuer_audience,
+        }
+    }
 }
 
 impl ChargeKeys {

@@ -112,12 +112,7 @@ fn resolve_route(
         .and_then(|keys| resolve_cors(file, keys));
     let revocation = resolve_revocation(&rules);
     let auth = rules.auth.map_or(Auth::Required, |at| at.value);
-    let around = Around {
-        line,
-        auth,
-        audience: rules.audience.as_ref(),
-        issuer_audience: audience,
-    };
+    let around = Around::of(line, auth, rules.audience.as_ref(), audience);
     let charge = rules.charge.resolve(file, &around);
     let literal = path.as_ref().map(|path| path.value.literal.as_str());
     let backend = resolve_backend(file, line, rules.backend, literal);

@@ -128,6 +128,7 @@ impl World {
             Verdict::Forward(_) => "forward".into(),
             Verdict::Answer(answer) => code(&answer),
             Verdict::Wait(_) => "wait".into(),
+            Verdict::Charge(_) => "charge".into(),
         }
     }
 

@@ -3,4 +3,5 @@
 mod charging;
 mod config;
 mod decide;
+mod schema;
 mod support;

@@ -333,7 +333,7 @@ impl CreditsApi {
         to: Query<Option<OffsetDateTime>>,
     ) -> Result<Listed, Refusal<SignedIn>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE);
-        let start = page_start(offset.0, cursor.0);
+        let start = Start::of(offset.0, cursor.0);
         let filter = Filter {
             kind: kind.0.map(EntryKind::from),
             app_id: known_app(app_id.0.as_deref())?,
@@ -443,13 +443,6 @@ pub fn insufficient(balance: Credits, replayed: bool) -> Problem {
 /// Users registered here have an account; one that came otherwise may not.
 pub fn no_account() -> Problem {
     Problem::with_detail(ProblemCode::NotFound, "The user has no credit account.")
-}
-
-fn page_start(offset: Option<u32>, cursor: Option<i64>) -> Start {
-    match cursor {
-        Some(seq) => Start::After(seq),
-        None => Start::Offset(offset.unwrap_or(0)),
-    }
 }
 
 /// RFC 8288, with a target relative to this request's.
