@@ -186,6 +186,25 @@ test("the_answer_goes_on_when_it_is_paid_and_not_before", async () => {
   assert.equal(await user.settled(), 3);
 });
 
+test("a_websocket_is_paid_for_when_it_opens", async () => {
+  const user = await world.user("socket");
+  const open = async (path) => {
+    const headers = { authorization: `Bearer ${user.token}` };
+    const socket = new WebSocket(`${world.gateway.url.replace("http", "ws")}${path}`, { headers });
+    return new Promise((resolve) => {
+      socket.addEventListener("open", () => socket.send("hello"));
+      socket.addEventListener("message", ({ data }) => resolve(data) ?? socket.close());
+      socket.addEventListener("error", () => resolve("refused"));
+    });
+  };
+  assert.equal(await open("/search/socket"), "hello");
+  assert.equal(await user.settled(), 3);
+  assert.equal(await open("/dear/socket"), "hello");
+  assert.equal(await open("/dear/socket"), "hello");
+  assert.equal(await open("/dear/socket"), "refused");
+  assert.equal(await user.settled(), 803);
+});
+
 test("a_trap_elsewhere_does_not_leave_a_capture_undone", async () => {
   const user = await world.user("trapped");
   const release = world.wire.hold(/\/capture$/);

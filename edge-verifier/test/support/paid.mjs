@@ -2,6 +2,7 @@
 // answers as its path says, and a service of the app `shop`.
 
 import { createServer, request as ask } from "node:http";
+import { echoSocket } from "./backend.mjs";
 import { startGateway } from "./gateway.mjs";
 import { startTollgate, until } from "./tollgate.mjs";
 
@@ -147,10 +148,18 @@ async function startBackend() {
     backend.delivered += status < 400 ? 1 : 0;
     response.writeHead(status, { "content-type": "text/plain", "x-credits-charged": "0" }).end(`${status}`);
   });
+  // The server forgets connections that have become sockets of another kind.
+  const sockets = new Set();
+  server.on("upgrade", (request, socket) => {
+    backend.asked += 1;
+    sockets.add(socket);
+    echoSocket(request, socket);
+  });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return Object.assign(backend, {
     url: `http://127.0.0.1:${server.address().port}`,
     async close() {
+      for (const socket of sockets) socket.destroy();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
