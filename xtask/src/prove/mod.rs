@@ -3,6 +3,7 @@
 //! Most are tests at their full size. A test says what it has proven in a line that begins with
 //! `figure: `, and those lines are the answer.
 
+mod edge_cost;
 mod mutations;
 mod scale;
 
@@ -86,6 +87,11 @@ const PROOFS: &[Proof] = &[
         name: "corruptions",
         reason: "what the tables' owner changes by force is found",
         how: How::Tests(&["credits::reconcile::"], &[]),
+    },
+    Proof {
+        name: "edge-cost",
+        reason: "1000 requests to a route with a cost, a third of which fail; then the gateway is killed",
+        how: How::Program(edge_cost::prove),
     },
     Proof {
         name: "mutations",
