@@ -36,6 +36,8 @@ class Issuer {
   feedKey = signingKey(2);
   /** How key sets are answered; see `keySet`. */
   keysMode = "ok";
+  /** The key set in mode ok, where it is not the signing key alone. */
+  published;
   /** How the feed is answered: ok, 500, hang, forged, token-key. */
   feedMode = "ok";
   fetched = { jwks: 0, feedKeys: 0, feed: 0 };
@@ -107,7 +109,7 @@ class Issuer {
     const other = signingKey(9).jwk;
     switch (this.keysMode) {
       case "ok":
-        return this.#json(response, { keys: [key.jwk] });
+        return this.#json(response, { keys: this.published ?? [key.jwk] });
       case "500":
         return response.writeHead(500).end("broken");
       case "hang":
