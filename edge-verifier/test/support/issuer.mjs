@@ -5,6 +5,8 @@ import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto
 import { createServer } from "node:http";
 
 const FEED_LIFE_SECS = 60;
+/** Late, and within the time limit of any fetch. */
+const SLOW_MS = 150;
 
 /** A signing key, the same for the same number. */
 export function signingKey(number) {
@@ -114,6 +116,11 @@ class Issuer {
         return response.writeHead(500).end("broken");
       case "hang":
         return this.#hanging.add(response);
+      case "slow":
+        return setTimeout(() => this.#json(response, { keys: [key.jwk] }), SLOW_MS);
+      case "stall":
+        response.writeHead(200, { "content-type": "application/json", "content-length": "200" });
+        return response.write('{"keys":[');
       case "empty":
         return this.#json(response, { keys: [] });
       case "huge":
