@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use super::stage::Stage;
 use super::traffic::{self, Shot, once};
 use crate::bench::figures::{Figure, Goal, conclude, ratio};
-use crate::bench::verify_wasm::install_peer;
 use crate::edge;
 use crate::setup;
 use crate::ui;
@@ -20,7 +19,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         "bench cold",
         "a fresh workerd to its first verified answer, the keys in the data centre's cache",
     );
-    install_peer(workspace, &toolbox)?;
     let mut stage = Stage::prepare(workspace, &toolbox, "")?;
     let shots = stage.sign(1)?;
     let bench = Bench {

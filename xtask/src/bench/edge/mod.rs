@@ -13,7 +13,6 @@ use anyhow::{Context, Result};
 use self::stage::{Stage, Workerd};
 use self::traffic::{Check, Drive, Shot, drive};
 use super::figures::{Figure, Goal, conclude, ratio};
-use super::verify_wasm::install_peer;
 use crate::edge;
 use crate::setup;
 use crate::ui;
@@ -26,7 +25,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         "bench edge",
         "the gateway against JavaScript workers that do the same work",
     );
-    install_peer(workspace, &toolbox)?;
     let mut stage = Stage::prepare(workspace, &toolbox, "")?;
     let fresh = stage.sign(N_TOKENS)?;
     let contestants = CONTESTANTS

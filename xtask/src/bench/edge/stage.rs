@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::traffic;
+use crate::bench::verify_wasm::install_peer;
 use crate::edge;
 use crate::process;
 use crate::setup::Toolbox;
@@ -25,11 +26,14 @@ pub struct Stage {
     output: BufReader<ChildStdout>,
     folder: PathBuf,
     workerd: PathBuf,
+    /// Which key signs, counted from 1.
+    generation: u64,
 }
 
 impl Stage {
     /// Builds the gateway and prepares everything. `key_ttl` are members of `issuer.jwks`.
     pub fn prepare(workspace: &Workspace, toolbox: &Toolbox, key_ttl: &str) -> Result<Self> {
+        install_peer(workspace, toolbox)?;
         edge::build(workspace, toolbox)?;
         pin_ourselves()?;
         let folder = workspace.target.join("bench-edge");
@@ -58,6 +62,7 @@ impl Stage {
             output,
             folder,
             workerd,
+            generation: 1,
         };
         stage.heard()?;
         Ok(stage)
@@ -67,11 +72,12 @@ impl Stage {
     pub fn sign(&mut self, n: usize) -> Result<Vec<traffic::Shot>> {
         let answer = self.tell(&format!("sign {n}"))?;
         let file = answer["tokens"].as_str().context("a file of tokens")?;
-        traffic::shots(file.as_ref())
+        traffic::shots(file.as_ref(), self.generation)
     }
 
     /// The next key signs from now on; the one before the last is published no more.
     pub fn rotate(&mut self) -> Result<()> {
+        self.generation += 1;
         self.tell("rotate").map(drop)
     }
 

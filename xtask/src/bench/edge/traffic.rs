@@ -21,11 +21,15 @@ pub struct Shot {
     pub session: String,
     /// Whether its signature was spoiled.
     pub forged: bool,
+    /// Which of the keys signed it, counted from 1.
+    pub generation: u64,
     request: Vec<u8>,
 }
 
 /// What came back.
 pub struct Seen<'a> {
+    /// When the request was sent.
+    pub sent: Instant,
     /// The status code.
     pub status: u16,
     /// The whole body.
@@ -50,15 +54,15 @@ pub struct Drive<'a> {
 }
 
 /// Reads the tokens of a file, and spoils the signature of one in so many.
-pub fn shots(file: &Path) -> Result<Vec<Shot>> {
+pub fn shots(file: &Path, generation: u64) -> Result<Vec<Shot>> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     text.lines()
         .enumerate()
-        .map(|(i, line)| shot(line, i % FORGED_EVERY == FORGED_EVERY - 1))
+        .map(|(i, line)| shot(line, generation, i % FORGED_EVERY == FORGED_EVERY - 1))
         .collect()
 }
 
-fn shot(line: &str, forged: bool) -> Result<Shot> {
+fn shot(line: &str, generation: u64, forged: bool) -> Result<Shot> {
     let mut words = line.split(' ');
     let mut word = || words.next().context("user, session and token");
     let (user, session, token) = (word()?.to_owned(), word()?.to_owned(), word()?);
@@ -77,6 +81,7 @@ fn shot(line: &str, forged: bool) -> Result<Shot> {
         user,
         session,
         forged,
+        generation,
         request: request.into_bytes(),
     })
 }
@@ -122,8 +127,7 @@ fn send_until(
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let index = drive.next.fetch_add(1, Ordering::Relaxed) % drive.shots.len();
         let shot = &drive.shots[index];
-        let (status, body) = connection.ask(&shot.request)?;
-        check(shot, &Seen { status, body })?;
+        connection.fire(shot, check)?;
         n_done.fetch_add(1, Ordering::Relaxed);
         due = pause.map_or(due, |pause| due + pause);
     }
@@ -132,9 +136,7 @@ fn send_until(
 
 /// Sends one request over a connection of its own.
 pub fn once(port: u16, shot: &Shot, check: Check<'_>) -> Result<()> {
-    let mut connection = Connection::open(port)?;
-    let (status, body) = connection.ask(&shot.request)?;
-    check(shot, &Seen { status, body })
+    Connection::open(port)?.fire(shot, check)
 }
 
 /// A connection that is kept, and what was read from it last.
@@ -152,6 +154,12 @@ impl Connection {
             stream,
             buffer: vec![0; BUFFER_BYTES],
         })
+    }
+
+    fn fire(&mut self, shot: &Shot, check: Check<'_>) -> Result<()> {
+        let sent = Instant::now();
+        let (status, body) = self.ask(&shot.request)?;
+        check(shot, &Seen { sent, status, body })
     }
 
     /// Status and body of the answer, which must say its length and fit the buffer.
@@ -284,7 +292,11 @@ mod tests {
     use super::*;
 
     fn seen(status: u16, body: &str) -> Seen<'_> {
-        Seen { status, body }
+        Seen {
+            sent: Instant::now(),
+            status,
+            body,
+        }
     }
 
     #[test]
@@ -301,6 +313,7 @@ mod tests {
     fn wrong_answer_is_told_apart_from_the_right_one() {
         let honest = shot(
             "ada session head.payload.signature-of-some-length-and-then-some-more",
+            1,
             false,
         );
         let honest = honest.expect("three words");
@@ -321,6 +334,7 @@ mod tests {
         let port = start_backend().expect("a free port");
         let shot = shot(
             "ada session a-token-that-is-longer-than-forty-characters",
+            1,
             false,
         );
         once(port, &shot.expect("three words"), &untouched).expect("an answer");
