@@ -198,6 +198,14 @@ impl KeyCache {
         }
     }
 
+    /// The duty to load, where keys will be needed and there are none: for hosts that know so
+    /// before a token names one. Nothing while somebody is at it, or a pause is to be kept.
+    pub fn load_ahead(&mut self, now: UnixMillis) -> Option<Ticket> {
+        self.bury_leader(now);
+        let cold = self.usable(now).is_none() && self.leader.is_none();
+        (cold && self.backoff.wait_ms(now) == 0).then(|| self.lead(now, self.attempted_at))
+    }
+
     /// Takes in what came of loading.
     pub fn report(&mut self, now: UnixMillis, ticket: Ticket, report: Report<'_>) -> Outcome {
         match report {

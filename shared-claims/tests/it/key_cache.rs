@@ -498,6 +498,25 @@ fn hundred_cold_requests_make_one_fetch() {
 }
 
 #[test]
+fn loading_ahead_is_one_load_like_any_other() {
+    run("
+        0      ahead              => load
+        0      ahead              => nothing
+        0.025  known              => wait
+        0.100  fetched            => done
+        0.100  ahead              => nothing
+        0.100  known              => use
+        300    ahead              => nothing
+        3600.100 ahead            => load
+        3600.100 failed           => done
+        3601.099 ahead            => nothing
+        3601.100 ahead            => load
+        3606.099 ahead            => nothing
+        3606.100 ahead            => load
+    ");
+}
+
+#[test]
 fn exported_keys_can_be_given_back_as_a_copy() {
     let mut first = World::default();
     first.line("100 known => load");
@@ -683,6 +702,11 @@ impl World {
     fn event(&mut self, now: UnixMillis, words: &[&str]) -> String {
         match words {
             ["known" | "other" | "unknown", ..] => self.lookup(now, words),
+            ["ahead"] => {
+                let ticket = self.cache.load_ahead(now);
+                self.tickets.extend(ticket);
+                ticket.map_or("nothing", |_| "load").to_owned()
+            }
             ["state"] => state(self.cache.state(now)).to_owned(),
             ["age"] => self.cache.age_secs(now).expect("keys are held").to_string(),
             ["usable"] => self.cache.usable(now).map_or("none", |_| "some").to_owned(),
