@@ -59,7 +59,8 @@ function publish() {
 function sign(n) {
   const lines = Array.from({ length: n }, () => {
     signed += 1;
-    const [sub, sid] = [`user-${signed}`, `session-${signed}`].map((name) => name.padEnd(22, "0"));
+    const number = String(signed).padStart(12, "0");
+    const [sub, sid] = [`user-${number}`, `session-${number}`];
     const token = issuer.token({ sub, sid, email: `somebody.${signed}@example.com`, jti: `token-${signed}` });
     return `${sub} ${sid} ${token}\n`;
   });

@@ -171,9 +171,9 @@ class Issuer {
     const asOf = Math.floor(Date.now() / 1000);
     const known = since !== null && since <= this.#seq;
     const entries = this.#revocations.filter((entry) => !known || entry.seq > since);
-    const prefixes = entries
-      .filter((entry) => entry.sid !== undefined)
-      .map((entry) => createHash("sha256").update(entry.sid).digest().subarray(0, 8))
+    const sids = new Set(entries.map((entry) => entry.sid).filter((sid) => sid !== undefined));
+    const prefixes = [...sids]
+      .map((sid) => createHash("sha256").update(sid).digest().subarray(0, 8))
       .sort(Buffer.compare);
     const payload = {
       v: 1,

@@ -166,11 +166,25 @@ impl Soak {
         };
         checked.with_context(|| {
             let age = self.rotated_at.elapsed().as_millis();
+            let revoked = self.revoked_for(shot, seen);
             format!(
-                "a token of key {}, {age} ms after key {} began to sign, forged {}",
+                "a token of key {}, {age} ms after key {} began to sign, forged {}, revoked {revoked}",
                 shot.generation, self.generation, shot.forged
             )
         })
+    }
+
+    /// For a person who looks for what went wrong.
+    fn revoked_for(&self, shot: &Shot, seen: &Seen<'_>) -> String {
+        let revoked = self.revoked.read().expect("no holder of this lock panics");
+        match revoked.get(&shot.session) {
+            None => "never".to_owned(),
+            Some(None) => "just now".to_owned(),
+            Some(Some(done)) => {
+                let before = seen.sent.saturating_duration_since(*done);
+                format!("{} ms before it was sent", before.as_millis())
+            }
+        }
     }
 
     fn verdict(&self, shot: &Shot, seen: &Seen<'_>) -> Verdict {
