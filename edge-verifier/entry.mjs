@@ -192,12 +192,16 @@ function current(env) {
  */
 function describe(request) {
   let text = `${request.method}\n${request.url}\n`;
-  for (const [name, value] of request.headers) text += `${name}\n${value}\n`;
+  request.headers.forEach((value, name) => {
+    text += `${name}\n${value}\n`;
+  });
   return text;
 }
 
 /**
- * Sends a request on, its body and WebSocket untouched, and hands back the answer.
+ * Sends a request on, its body and WebSocket untouched, and hands back the answer. What is given
+ * up on ends with this request: the runtime cancels whatever it has left open. A signal would say
+ * the same, at a tenth of what a request costs.
  * @param {Call} call
  * @param {Forward} decision
  * @returns {Promise<Response>}
@@ -211,12 +215,13 @@ async function forward(call, decision) {
     return counted(call, answer(said), said.metric);
   };
   if (countedAs !== null && (await tooMany(env.EDGE_PER_USER, countedAs))) return refused("limited");
-  const abort = new AbortController();
   let failure = "unreachable";
+  /** @type {PromiseWithResolvers<never>} */
+  const stopped = Promise.withResolvers();
   /** @param {string} why */
   const stop = (why) => {
     failure = why;
-    abort.abort();
+    stopped.reject();
   };
   const timer = setTimeout(stop, decision.timeoutMs, "timeout");
   const sentAt = Date.now();
@@ -226,8 +231,9 @@ async function forward(call, decision) {
       decision.service === null ? undefined : env[decision.service]
     );
     /** @type {RequestInit} */
-    const init = { redirect: "manual", signal: abort.signal };
-    const response = await (through ? through.fetch(upstream, init) : fetch(upstream, init));
+    const init = { redirect: "manual" };
+    const asked = through ? through.fetch(upstream, init) : fetch(upstream, init);
+    const response = await Promise.race([asked, stopped.promise]);
     const answered = { response, sentAt, answeredAt: Date.now() };
     if (!decision.hold) return counted(call, finish(call, answered, decision, decision.answer), metric);
     clearTimeout(timer);

@@ -4,6 +4,7 @@
 //! `figure: `, and those lines are the answer.
 
 mod edge_cost;
+mod edge_soak;
 mod mutations;
 mod scale;
 
@@ -102,6 +103,11 @@ const PROOFS: &[Proof] = &[
         name: "scale",
         reason: "10 000 000 entries on 100 000 accounts cost what 10 000 entries cost",
         how: How::Program(scale::prove),
+    },
+    Proof {
+        name: "edge-soak",
+        reason: "ten minutes of load while keys rotate and sessions are revoked: no wrong verdict",
+        how: How::Program(edge_soak::prove),
     },
 ];
 
