@@ -32,6 +32,24 @@ const ROUTES = `
   path = "/dear/*"
   cost = 400
   [[route]]
+  id = "few"
+  path = "/few/*"
+  cost = 3
+  limits = { per_user = "4/min" }
+  [[route]]
+  id = "many"
+  path = "/many/*"
+  cost = 3
+  charge = "before"
+  limits = { per_user = "1000/s", failed_auth = "1000/s" }
+  [[route]]
+  id = "watched"
+  path = "/watched/*"
+  cost = 3
+  token = "websocket"
+  revocation = { mode = "strict" }
+  server_timing = true
+  [[route]]
   id = "free"
   path = "/free/*"`;
 
@@ -203,6 +221,101 @@ test("a_websocket_is_paid_for_when_it_opens", async () => {
   assert.equal(await open("/dear/socket"), "hello");
   assert.equal(await open("/dear/socket"), "refused");
   assert.equal(await user.settled(), 803);
+});
+
+test("a_watched_socket_pays_once_and_is_closed_with_its_session", async () => {
+  const user = await world.user("watched");
+  const url = `${world.gateway.url.replace("http", "ws")}/watched/socket`;
+  const socket = new WebSocket(url, ["chat", `bearer.${user.token}`]);
+  await new Promise((resolve, reject) => {
+    socket.addEventListener("open", resolve);
+    socket.addEventListener("error", reject);
+  });
+  const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
+  assert.equal(await user.settled(), 3);
+  const before = posts(/./).length;
+  assert.equal((await world.issuer.logout(user.token)).status, 200);
+  const { code, reason } = await closed;
+  assert.deepEqual([code, reason], [4401, "revoked"]);
+  assert.equal(posts(/./).length, before, "who looks again does not pay again");
+});
+
+test("whoever_asks_too_often_pays_for_what_was_let_through_and_for_nothing_else", async () => {
+  const counter = (limit) => ({ type: "rate-limit", namespace: `of ${limit}`, simple: { limit, period: 60 } });
+  const env = { ...secretBinding(world.secret), EDGE_PER_USER: counter(3), EDGE_FAILED_AUTH: counter(1) };
+  const gateway = await world.open({ env });
+  try {
+    // Of the data centre's three and the isolate's four the smaller number counts, and each
+    // request counts once.
+    for (const [n, [{ url }, path, passed]] of [
+      [world.gateway, "/few/200", 4],
+      [gateway, "/few/200", 3],
+      [gateway, "/many/200", 3],
+    ].entries()) {
+      const user = await world.user(`often${n}`);
+      const call = () => fetch(`${url}${path}`, { headers: { authorization: `Bearer ${user.token}` } });
+      for (let n = 0; n < passed; n += 1) assert.equal((await call()).headers.get("x-credits-charged"), "3", path);
+      const before = posts(/./).length;
+      const refused = await call();
+      assert.ok(Number(refused.headers.get("retry-after")) > 0);
+      assert.equal(refused.headers.get("x-credits-charged"), null);
+      assert.equal(await error(refused), "429 rate_limited", path);
+      assert.equal(posts(/./).length, before, "the issuer is not asked");
+      assert.equal(await user.settled(), 3 * passed);
+    }
+    const headers = { authorization: "Bearer a.b.c", "cf-connecting-ip": "203.0.113.9" };
+    const guess = () => fetch(`${gateway.url}/many/200`, { headers });
+    assert.equal(await error(await guess()), "401 malformed");
+    const refused = await guess();
+    assert.equal(refused.headers.get("x-credits-charged"), null, "nobody has paid for a guess");
+    assert.equal(await error(refused), "429 rate_limited");
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("charged_requests_have_ids_times_and_points_like_all_others", async () => {
+  const user = await world.user("named");
+  const env = { ...secretBinding(world.secret), METRICS: { type: "text", value: "1" } };
+  const gateway = await world.open({ env });
+  try {
+    const call = (path) => fetch(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${user.token}` } });
+    const release = world.wire.hold(/\/capture$/);
+    const before = posts(/\/capture$/).length;
+    const timed = call("/watched/200");
+    await until(async () => posts(/\/capture$/).length > before, 5_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    release();
+    const times = (await timed).headers.get("server-timing").match(/^edge;dur=(\d+), backend;dur=(\d+)$/);
+    assert.ok(Number(times[1]) >= 250 && Number(times[2]) < Number(times[1]), "what charging takes is not the backend's");
+    assert.match((await timed).headers.get("x-request-id"), /^[0-9a-f]{32}$/);
+    for (const [path, wanted] of [
+      ["/dear/200", 200],
+      ["/dear/200", 200],
+      ["/dear/200", 402],
+      ["/search/cut", 502],
+    ]) {
+      const response = await call(path);
+      assert.equal(response.status, wanted);
+      const id = response.headers.get("x-request-id");
+      assert.match(id, /^[0-9a-f]{32}$/);
+      if (wanted !== 200) await until(async () => gateway.logs.some(({ requestId }) => requestId === id), 5_000);
+    }
+    const points = () => gateway.logs.filter(({ event }) => event === "metric");
+    await until(async () => points().length === 5, 5_000);
+    assert.deepEqual(
+      points().map(({ blobs, doubles }) => `${blobs[0]} ${blobs[1]} ${doubles[0]}`),
+      [
+        "watched forwarded 200",
+        "dear forwarded 200",
+        "dear forwarded 200",
+        "dear insufficient_credits 402",
+        "search upstream_unreachable 502",
+      ],
+    );
+  } finally {
+    await gateway.close();
+  }
 });
 
 test("a_trap_elsewhere_does_not_leave_a_capture_undone", async () => {

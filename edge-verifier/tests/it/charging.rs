@@ -11,6 +11,7 @@ use edge_verifier::state::{Setup, State};
 use serde_json::{Value, json};
 use shared_claims::VerifyError;
 
+use crate::decide::{World, get, request, set};
 use crate::support::{NOW, config_of};
 
 const ROUTES: &str = r#"
@@ -442,4 +443,80 @@ fn refusals_tell_the_client_what_it_can_do() {
             "x-credits-charged".to_owned()
         )]
     );
+}
+
+/// A route with a cost and with everything else that a request can have on its way.
+const ALL_RULES: &str = r#"
+    [[route]]
+    id = "all"
+    path = "/all/*"
+    token = "websocket"
+    cost = 3
+    app_id = "shop"
+    revocation = { mode = "strict" }
+    limits = { per_user = "3/min" }
+    server_timing = true
+    backend = { url = "https://orders.example", name = "orders" }
+"#;
+
+/// A world of these rules whose Worker has everything it needs.
+fn world_of_all_rules() -> World {
+    let mut world = World::of(ALL_RULES);
+    let mut setup = Setup::default();
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    setup.use_signing_key(&world.config, Some(key));
+    setup.counts_users = true;
+    world.state.setup = setup;
+    world
+}
+
+#[test]
+fn what_is_charged_for_is_signed_named_and_counted_as_everything_else() {
+    let mut world = world_of_all_rules();
+    let token = world.issuer.token(|_| {});
+    let Verdict::Charge(charge) = world.settle(&get("/all/x", &token)) else {
+        panic!("it costs something")
+    };
+    let (order, forward) = *charge;
+    assert_eq!(order.user_token.expose(), token);
+    assert!(set(&forward, "x-edge-assertion").is_some());
+    assert_eq!(
+        set(&forward, "x-request-id"),
+        Some(forward.request_id.as_str())
+    );
+    assert_eq!(forward.counted_as.as_deref(), Some("all user user-1"));
+    assert_eq!(forward.metric.code, "forwarded");
+    assert!(forward.server_timing);
+}
+
+#[test]
+fn whoever_asks_too_often_is_refused_before_anything_is_charged() {
+    let mut world = world_of_all_rules();
+    let text = get("/all/x", &world.issuer.token(|_| {}));
+    for _ in 0..3 {
+        assert_eq!(world.verdict(&text), "charge");
+    }
+    assert_eq!(world.verdict(&text), "429 rate_limited");
+}
+
+#[test]
+fn socket_that_offers_its_token_pays_with_it_once_and_stays_open_for_nothing() {
+    let mut world = world_of_all_rules();
+    let token = world.issuer.token(|_| {});
+    let offer = format!("chat, bearer.{token}");
+    let headers = [
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-protocol", offer.as_str()),
+    ];
+    let text = request("GET", "/all/x", &headers);
+    let Verdict::Charge(charge) = world.settle(&text) else {
+        panic!("it costs something")
+    };
+    assert_eq!(charge.0.user_token.expose(), token);
+    assert!(charge.1.watch);
+    for _ in 0..10 {
+        world.pass(1);
+        assert!(matches!(world.settle_again(&text), Verdict::Stands));
+    }
 }
