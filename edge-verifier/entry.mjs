@@ -104,7 +104,8 @@ function settle(call, reply) {
 function refuse(call, decision) {
   if (decision.countedAs === null) return counted(call, answer(decision), decision.metric);
   return tooMany(call.env.EDGE_FAILED_AUTH, decision.countedAs).then((isOver) => {
-    const said = isOver ? failed(call, Number(decision.route), "limited", "") : decision;
+    const [, requestId] = decision.headers.find(([name]) => name === "x-request-id") ?? ["", ""];
+    const said = isOver ? failed(call, Number(decision.route), "limited", requestId) : decision;
     return counted(call, answer(said), said.metric);
   });
 }

@@ -11,6 +11,7 @@ use crate::state::State;
 
 /// A response without a backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,

@@ -82,8 +82,16 @@ worldTest("counters_of_the_data_centre_refuse_besides_where_they_are_bound", cou
   assert.equal((await ask("zoe")).status, 200);
   assert.equal(backend.received.length, 4);
   const guess = (n) => call("/many/x", { token: `a.b.${n}`, headers: from("203.0.113.9") });
-  for (let n = 0; n < 4; n += 1) assert.equal(await code(await guess(n)), "401 malformed");
-  assert.equal(await code(await guess(4)), "429 rate_limited");
+  for (let n = 0; n < 4; n += 1) {
+    assert.equal(await code(await guess(n)), "401 malformed");
+    assert.equal(await code(await call("/many/x")), "401 missing_token", "nobody has guessed anything");
+  }
+  const late = await guess(4);
+  assert.match(late.headers.get("x-request-id"), /^[0-9a-f]{32}$/);
+  assert.equal(await code(late), "429 rate_limited");
+  const other = await call("/many/x", { token: "a.b.c", headers: from("203.0.113.10") });
+  assert.equal(await code(other), "401 malformed", "another address");
+  assert.equal(await code(await call("/nowhere")), "404 route_not_found");
   const line = await eventually(() => gateway.logs.findLast((line) => line.code === "rate_limited"));
   assert.equal(line.route, "many");
 });
