@@ -5,7 +5,7 @@ import { Gateway, __wbg_reset_state, initSync } from "./build/edge.js";
 import module from "./build/edge_bg.wasm";
 import config from "./build/edge.json";
 
-/** @import { Forward, Answer, Metric, Reply } from "./types.d.ts" */
+/** @import { Forward, Answer, AnswerRules, Metric, Reply, Settled } from "./types.d.ts" */
 
 /** @type {Gateway | undefined} */
 let gateway;
@@ -31,6 +31,14 @@ export default {
  * @property {Record<string, unknown>} env
  * @property {ExecutionContext} ctx
  * @property {number} beganAt
+ */
+
+/**
+ * What a backend has answered, and when it was asked and did.
+ * @typedef {object} Answered
+ * @property {Response} response
+ * @property {number} sentAt
+ * @property {number} answeredAt
  */
 
 /**
@@ -77,7 +85,12 @@ async function resume(call, opened) {
  * @param {Reply} reply
  */
 function settle(call, reply) {
-  if (reply.forward) return forward(call, reply.forward);
+  if (reply.forward) {
+    const answered = forward(call, reply.forward);
+    // A client that goes away must not leave a hold neither spent nor given back.
+    if (reply.forward.hold) call.ctx.waitUntil(answered);
+    return answered;
+  }
   if (reply.answer) return refuse(call, reply.answer);
   return undefined;
 }
@@ -179,12 +192,16 @@ function current(env) {
  */
 function describe(request) {
   let text = `${request.method}\n${request.url}\n`;
-  for (const [name, value] of request.headers) text += `${name}\n${value}\n`;
+  request.headers.forEach((value, name) => {
+    text += `${name}\n${value}\n`;
+  });
   return text;
 }
 
 /**
- * Sends a request on, its body and WebSocket untouched, and hands back the answer.
+ * Sends a request on, its body and WebSocket untouched, and hands back the answer. What is given
+ * up on ends with this request: the runtime cancels whatever it has left open. A signal would say
+ * the same, at a tenth of what a request costs.
  * @param {Call} call
  * @param {Forward} decision
  * @returns {Promise<Response>}
@@ -198,12 +215,13 @@ async function forward(call, decision) {
     return counted(call, answer(said), said.metric);
   };
   if (countedAs !== null && (await tooMany(env.EDGE_PER_USER, countedAs))) return refused("limited");
-  const abort = new AbortController();
   let failure = "unreachable";
+  /** @type {PromiseWithResolvers<never>} */
+  const stopped = Promise.withResolvers();
   /** @param {string} why */
   const stop = (why) => {
     failure = why;
-    abort.abort();
+    stopped.reject();
   };
   const timer = setTimeout(stop, decision.timeoutMs, "timeout");
   const sentAt = Date.now();
@@ -213,14 +231,76 @@ async function forward(call, decision) {
       decision.service === null ? undefined : env[decision.service]
     );
     /** @type {RequestInit} */
-    const init = { redirect: "manual", signal: abort.signal };
-    const response = await (through ? through.fetch(upstream, init) : fetch(upstream, init));
-    return counted(call, finish(call, response, decision, sentAt), metric);
+    const init = { redirect: "manual" };
+    const asked = through ? through.fetch(upstream, init) : fetch(upstream, init);
+    const response = await Promise.race([asked, stopped.promise]);
+    const answered = { response, sentAt, answeredAt: Date.now() };
+    if (!decision.hold) return counted(call, finish(call, answered, decision, decision.answer), metric);
+    clearTimeout(timer);
+    return await pay(call, answered, decision);
   } catch {
+    if (decision.hold) await settleHold(call, decision, 0);
     return refused(failure);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * What is held for a request is spent, or given back, before the first byte of its answer goes on.
+ * @param {Call} call
+ * @param {Answered} answered
+ * @param {Forward} decision
+ * @returns {Promise<Response>}
+ */
+async function pay(call, answered, decision) {
+  const { response } = answered;
+  const settled = await settleHold(call, decision, response.status);
+  if (!settled.answer) {
+    const { remove, set, append, vary } = decision.answer;
+    const rules = { remove, set: [...set, ...settled.set], append: [...append, ...settled.append], vary };
+    return counted(call, finish(call, answered, decision, rules), decision.metric);
+  }
+  response.webSocket?.close(CLOSE.broken);
+  await response.body?.cancel().catch(() => {});
+  return counted(call, answer(settled.answer), settled.answer.metric);
+}
+
+/**
+ * Settles a hold by the status of the backend's answer, 0 for none. A trap on the way never
+ * settles its promise; then the instance that takes its place is asked, which does nothing twice.
+ * @param {Call} call
+ * @param {Forward} decision
+ * @param {number} status
+ * @returns {Promise<Settled>}
+ */
+async function settleHold({ request, env, ctx }, { hold, route, requestId, metric }, status) {
+  const origin = request.headers.get("origin") ?? undefined;
+  const deadline = Date.now() + FULL_WAY_MS;
+  for (let attempt = 0; attempt < MAX_INSTANCES; attempt += 1) {
+    const opened = current(env);
+    try {
+      /** @type {Promise<string>} */
+      const settled = opened.settle(JSON.stringify(hold), status, origin, requestId, ctx);
+      while (gateway === opened && Date.now() < deadline) {
+        const json = await within(settled, LOOK_EVERY_MS);
+        if (json !== undefined) return JSON.parse(json);
+      }
+    } catch (error) {
+      broken(error, opened);
+    }
+  }
+  /** @type {Answer} */
+  const withheld = {
+    status: 503,
+    headers: RESTARTING_HEADERS,
+    body: RESTARTING,
+    log: null,
+    countedAs: null,
+    route,
+    metric: { ...metric, code: "unavailable" },
+  };
+  return { answer: withheld, set: [], append: [] };
 }
 
 /**
@@ -281,19 +361,21 @@ async function pump(reader, writer, limit, stop) {
 
 /**
  * @param {Call} call
- * @param {Response} response
+ * @param {Answered} answered
  * @param {Forward} decision
- * @param {number} sentAt
+ * @param {AnswerRules} rules
  */
-function finish(call, response, { answer: { remove, set, vary }, watch, serverTiming }, sentAt) {
+function finish(call, { response, sentAt, answeredAt }, { watch, serverTiming }, { remove, set, append, vary }) {
   if (response.webSocket) return watch ? watched(call, response, response.webSocket) : response;
   if (response.status === 101) return response;
   const changed = new Response(response.body, response);
   for (const name of remove) changed.headers.delete(name);
   for (const [name, value] of set) changed.headers.set(name, value);
+  for (const [name, value] of append) changed.headers.append(name, value);
   if (vary) changed.headers.append("vary", "Origin");
   if (serverTiming) {
-    const spent = `edge;dur=${sentAt - call.beganAt}, backend;dur=${Date.now() - sentAt}`;
+    const backend = answeredAt - sentAt;
+    const spent = `edge;dur=${Date.now() - call.beganAt - backend}, backend;dur=${backend}`;
     changed.headers.append("server-timing", spent);
   }
   return changed;
@@ -395,14 +477,7 @@ function broken(error, used) {
   if (gateway === used) gateway = undefined;
   const outcome = error instanceof WebAssembly.RuntimeError ? "trap" : String(error);
   console.log(JSON.stringify({ event: "broken", what: "gateway", outcome }));
-  return new Response(RESTARTING, {
-    status: 503,
-    headers: {
-      "content-type": "application/problem+json",
-      "cache-control": "no-store",
-      "retry-after": "1",
-    },
-  });
+  return new Response(RESTARTING, { status: 503, headers: RESTARTING_HEADERS });
 }
 
 /** What is read at once of a body that is counted. */
@@ -413,9 +488,17 @@ const WATCH_EVERY_MS = 1_000;
 const CLOSE = { refused: 4401, forbidden: 4403, later: 1013, broken: 1011 };
 /** Longer than the gateway's own time limits, so that it ends only what hangs. */
 const FULL_WAY_MS = 15_000;
+/** One that breaks is replaced; a third in a row would break as well. */
+const MAX_INSTANCES = 3;
 /** How soon a request notices that its instance has been replaced. */
 const LOOK_EVERY_MS = 250;
 
+/** @type {[string, string][]} */
+const RESTARTING_HEADERS = [
+  ["content-type", "application/problem+json"],
+  ["cache-control", "no-store"],
+  ["retry-after", "1"],
+];
 /** What Rust would say if it still could. */
 const RESTARTING = JSON.stringify({
   type: "urn:tollgate:problem:unavailable",

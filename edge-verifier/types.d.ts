@@ -1,4 +1,4 @@
-// What Rust sends to the entry: the types of `Reply`, `Forward` and `Answer` as JSON.
+// What Rust sends to the entry: the types of `Reply`, `Forward`, `Answer` and `Settled` as JSON.
 
 type HeaderList = [name: string, value: string][];
 
@@ -21,7 +21,25 @@ export interface Forward {
   countedAs: string | null;
   serverTiming: boolean;
   metric: Metric;
-  answer: { remove: string[]; set: HeaderList; vary: boolean };
+  answer: AnswerRules;
+  hold: Hold | null;
+}
+
+export interface AnswerRules {
+  remove: string[];
+  set: HeaderList;
+  append: HeaderList;
+  vary: boolean;
+}
+
+/** Credits held for a request; the entry keeps it and hands it back. */
+export type Hold = Record<string, unknown>;
+
+/** What became of a hold: an answer in place of the backend's, or headers of that one. */
+export interface Settled {
+  answer?: Answer;
+  set: HeaderList;
+  append: HeaderList;
 }
 
 export interface Answer {

@@ -3,8 +3,10 @@
 use core::fmt;
 
 use worker::js_sys::Reflect;
-use worker::{Env, Fetcher};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Env, Fetcher, RateLimiter};
 
+use crate::charging::{self, ServiceTokens};
 use crate::config::{Config, Target};
 use crate::state::Setup;
 use crate::urls;
@@ -14,6 +16,10 @@ use crate::urls;
 pub struct Bindings {
     /// Key of the HMAC over what is stored in the data centre's cache.
     pub cache_secret: Option<Secret>,
+    /// The data centre's counter of users. The entry asks it, too: for whatever costs nothing.
+    pub users_counter: Option<RateLimiter>,
+    /// Tokens of the services as which this gateway charges.
+    pub service_tokens: ServiceTokens,
 }
 
 /// A secret; its `Debug` prints a name.
@@ -52,10 +58,21 @@ impl Bindings {
             }
         }
         setup.use_signing_key(config, text(env, "EDGE_SIGNING_KEY").as_deref());
-        setup.counts_users = is_bound(env, "EDGE_PER_USER");
-        setup.counts_failures = is_bound(env, "EDGE_FAILED_AUTH");
+        let users_counter = bound(env, "EDGE_PER_USER");
+        setup.counts_users = users_counter.is_some();
+        setup.counts_failures = bound(env, "EDGE_FAILED_AUTH").is_some();
+        let service_tokens = match text(env, charging::SECRET_NAME) {
+            Some(tokens) => ServiceTokens::parse(&tokens).unwrap_or_else(|| {
+                setup.service_tokens_malformed = true;
+                ServiceTokens::default()
+            }),
+            None => ServiceTokens::default(),
+        };
+        setup.apps_without_token = charging::apps_without_token(config, &service_tokens);
         (
             Self {
+                users_counter: users_counter.map(JsCast::unchecked_into),
+                service_tokens,
                 cache_secret: text(env, "CACHE_SECRET").map(Secret),
             },
             setup,
@@ -63,9 +80,10 @@ impl Bindings {
     }
 }
 
-/// Whether there is a binding of this name, whatever it is.
-fn is_bound(env: &Env, name: &str) -> bool {
-    Reflect::get(env, &name.into()).is_ok_and(|binding| binding.is_object())
+/// The binding of this name, whatever it is.
+fn bound(env: &Env, name: &str) -> Option<JsValue> {
+    let binding = Reflect::get(env, &name.into()).ok()?;
+    binding.is_object().then_some(binding)
 }
 
 /// A variable or secret; both are strings of the environment. Empty counts as absent.

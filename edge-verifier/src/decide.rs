@@ -15,6 +15,7 @@ use shared_claims::{
 
 use crate::answer::{self, Answer, Metric};
 use crate::assertions::{self, About};
+use crate::charging::{self, Order};
 use crate::config::{Auth, Config, OnStale, RevocationMode, Route};
 use crate::cors;
 use crate::forward::{self, Forward};
@@ -41,6 +42,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Send it to the backend.
     Forward(Box<Forward>),
+    /// Charge for it as ordered, then send it to the backend.
+    Charge(Box<(Order, Forward)>),
     /// Answer it without the backend.
     Answer(Box<Answer>),
     /// What was let through earlier would be let through now, too.
@@ -82,7 +85,7 @@ pub fn decide(
 }
 
 /// Decides about a request that was let through and goes on, as a WebSocket does: whether it would
-/// be let through now, too. Nothing is counted.
+/// be let through now, too. Nothing is counted, and nothing is charged.
 pub fn recheck(
     config: &Config,
     state: &mut State,
@@ -192,6 +195,8 @@ impl Run<'_, '_> {
     fn route(&mut self, route: &Route, request: &Incoming<'_>) -> Verdict {
         let admitted = if self.state.setup.breaks(route) {
             Err(Refusal::Internal.into())
+        } else if self.state.setup.cannot_charge(route) {
+            Err(Refusal::ChargingNotSetUp.into())
         } else {
             self.admit(route, request)
         };
@@ -234,7 +239,10 @@ impl Run<'_, '_> {
             code: "forwarded",
             keys: self.state.keys_word(self.now),
         };
-        Verdict::Forward(Box::new(forward))
+        match charging::order(self.config, route, request) {
+            Some(order) => Verdict::Charge(Box::new((order, forward))),
+            None => Verdict::Forward(Box::new(forward)),
+        }
     }
 
     fn assertion(

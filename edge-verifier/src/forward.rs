@@ -4,6 +4,7 @@ use serde::Serialize;
 use shared_claims::{AccessClaims, Verified};
 
 use crate::answer::Metric;
+use crate::charging::{CHARGED, Hold};
 use crate::config::{Auth, Config, Method, RevocationMode, Route, Target, TokenSource};
 use crate::cors::{self, HeaderList};
 use crate::headers::encode_value;
@@ -43,15 +44,19 @@ pub struct Forward {
     pub metric: Metric,
     /// Changes to the answer.
     pub answer: AnswerRules,
+    /// Credits held for this request, to be settled when the backend has answered.
+    pub hold: Option<Hold>,
 }
 
 /// Changes to a backend's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AnswerRules {
     /// Response headers to remove, before `set`.
-    pub remove: &'static [&'static str],
+    pub remove: Vec<&'static str>,
     /// Response headers to set.
     pub set: HeaderList,
+    /// Response headers to add to those of the same name.
+    pub append: HeaderList,
     /// Whether the answer depends on `Origin`.
     pub vary: bool,
 }
@@ -95,6 +100,7 @@ pub fn build(
         server_timing: route.server_timing,
         metric: Metric::default(),
         answer: answer_rules(route, request),
+        hold: None,
     }
 }
 
@@ -193,13 +199,17 @@ fn uncounted(request: &Incoming<'_>) -> bool {
 /// What one person may see must not be shown to the next one by a cache in between.
 fn answer_rules(route: &Route, request: &Incoming<'_>) -> AnswerRules {
     let mut rules = AnswerRules::default();
+    // What a request has cost only this gateway says.
+    if route.charge.is_some() {
+        rules.remove.push(CHARGED);
+    }
     if route.auth != Auth::None && !route.cache {
         rules
             .set
             .push(("cache-control", "private, no-store".into()));
     }
     if let Some(cors) = &route.cors {
-        rules.remove = BACKEND_CORS;
+        rules.remove.extend(BACKEND_CORS);
         rules
             .set
             .extend(cors::headers_for(cors, request.headers.get("origin")));

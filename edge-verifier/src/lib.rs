@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod assertions;
+pub mod charging;
 pub mod config;
 pub mod copies;
 pub mod cors;

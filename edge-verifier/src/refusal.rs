@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shared_claims::VerifyError;
 
+use crate::charging::SpendLimit;
 use crate::cors::HeaderList;
 
 /// Why a request is not forwarded, or its answer not passed on.
@@ -43,6 +44,26 @@ pub enum Refusal {
         /// Seconds after which to try again.
         retry_after_secs: u64,
     },
+    /// The user has fewer credits than the route costs.
+    InsufficientCredits {
+        /// What can be spent.
+        balance: u64,
+    },
+    /// The user's credit account is frozen.
+    AccountFrozen,
+    /// The app may not spend more of the user's credits for now.
+    SpendLimitReached(Box<SpendLimit>),
+    /// The issuer takes no more charges of this user at the moment.
+    TooManyCharges {
+        /// Seconds after which to try again.
+        retry_after_secs: u64,
+    },
+    /// The gateway's service token is missing or not accepted by the issuer.
+    ChargingNotSetUp,
+    /// The issuer does not answer, so that nothing can be charged.
+    ChargingUnavailable,
+    /// The credits held could not be spent, so that the answer is not passed on.
+    NotSettled,
     /// The backend did not answer.
     UpstreamUnreachable,
     /// The backend did not answer in time.
@@ -60,6 +81,10 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance: Option<u64>,
+    #[serde(rename = "spendLimit", skip_serializing_if = "Option::is_none")]
+    spend_limit: Option<&'a SpendLimit>,
 }
 
 impl Refusal {
@@ -76,8 +101,15 @@ impl Refusal {
             Self::InsufficientScope => "insufficient_scope",
             Self::Forbidden(_) => "forbidden",
             Self::KeysUnavailable { .. } => "keys_unavailable",
-            Self::FeedStale | Self::Restarting => "unavailable",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::InsufficientCredits { .. } => "insufficient_credits",
+            Self::AccountFrozen => "account_frozen",
+            Self::SpendLimitReached(_) => "spend_limit_reached",
+            Self::RateLimited { .. } | Self::TooManyCharges { .. } => "rate_limited",
+            Self::FeedStale
+            | Self::Restarting
+            | Self::ChargingNotSetUp
+            | Self::ChargingUnavailable
+            | Self::NotSettled => "unavailable",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",
@@ -89,14 +121,23 @@ impl Refusal {
         match self {
             Self::InvalidPath | Self::MultipleTokens => 400,
             Self::MissingToken | Self::Token(_) => 401,
-            Self::InsufficientScope | Self::Forbidden(_) => 403,
+            Self::InsufficientCredits { .. } => 402,
+            Self::InsufficientScope
+            | Self::Forbidden(_)
+            | Self::AccountFrozen
+            | Self::SpendLimitReached(_) => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::HeadersTooLarge | Self::BodyTooLarge => 413,
-            Self::RateLimited { .. } => 429,
+            Self::RateLimited { .. } | Self::TooManyCharges { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamUnreachable => 502,
-            Self::KeysUnavailable { .. } | Self::FeedStale | Self::Restarting => 503,
+            Self::KeysUnavailable { .. }
+            | Self::FeedStale
+            | Self::Restarting
+            | Self::ChargingNotSetUp
+            | Self::ChargingUnavailable
+            | Self::NotSettled => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -109,6 +150,14 @@ impl Refusal {
             status: self.status(),
             detail: self.detail(),
             code: self.code(),
+            balance: match self {
+                Self::InsufficientCredits { balance } => Some(*balance),
+                _ => None,
+            },
+            spend_limit: match self {
+                Self::SpendLimitReached(limit) => Some(&**limit),
+                _ => None,
+            },
         };
         serde_json::to_string(&problem).expect("strings and a number always serialise")
     }
@@ -143,10 +192,13 @@ impl Refusal {
 
     const fn retry_after_secs(&self) -> Option<u64> {
         match self {
-            Self::KeysUnavailable { retry_after_secs } | Self::RateLimited { retry_after_secs } => {
-                Some(*retry_after_secs)
+            Self::KeysUnavailable { retry_after_secs }
+            | Self::RateLimited { retry_after_secs }
+            | Self::TooManyCharges { retry_after_secs } => Some(*retry_after_secs),
+            Self::FeedStale | Self::Restarting | Self::ChargingUnavailable | Self::NotSettled => {
+                Some(RETRY_SOON_SECS)
             }
-            Self::FeedStale | Self::Restarting => Some(RETRY_SOON_SECS),
+            Self::ChargingNotSetUp => Some(RETRY_LATER_SECS),
             _ => None,
         }
     }
@@ -165,7 +217,13 @@ impl Refusal {
             Self::Forbidden(_) => "This is not allowed.",
             Self::KeysUnavailable { .. } => "Tokens cannot be verified at present.",
             Self::FeedStale => "Revocations cannot be checked at present.",
-            Self::RateLimited { .. } => "Too many requests.",
+            Self::InsufficientCredits { .. } => "There are not enough credits.",
+            Self::AccountFrozen => "The credit account is frozen.",
+            Self::SpendLimitReached(_) => "The app may not spend more of these credits for now.",
+            Self::RateLimited { .. } | Self::TooManyCharges { .. } => "Too many requests.",
+            Self::ChargingNotSetUp | Self::ChargingUnavailable | Self::NotSettled => {
+                "Credits cannot be charged at present."
+            }
             Self::UpstreamUnreachable => "The backend cannot be reached.",
             Self::UpstreamTimeout => "The backend took too long.",
             Self::Internal => "Something went wrong.",
@@ -191,6 +249,25 @@ impl Refusal {
             Self::KeysUnavailable { .. } => "The issuer's keys cannot be fetched; try again.",
             Self::FeedStale => "The revocation feed is older than the route allows; try again.",
             Self::RateLimited { .. } => "Wait as long as Retry-After says.",
+            Self::InsufficientCredits { .. } => {
+                "The request was not forwarded: balance is what can be spent."
+            }
+            Self::AccountFrozen => "The request was not forwarded; the operator can say why.",
+            Self::SpendLimitReached(_) => {
+                "The request was not forwarded: spendLimit says which limit, and until when."
+            }
+            Self::TooManyCharges { .. } => {
+                "The request was not forwarded: too many charges are open or were declined lately."
+            }
+            Self::ChargingNotSetUp => {
+                "The request was not forwarded: the gateway is not set up to charge for it."
+            }
+            Self::ChargingUnavailable => {
+                "The request was not forwarded: the issuer does not answer; try again."
+            }
+            Self::NotSettled => {
+                "The backend has answered, but its answer could not be charged and is withheld."
+            }
             Self::UpstreamUnreachable => "The backend of this route did not answer.",
             Self::UpstreamTimeout => "The backend did not answer within the time of this route.",
             Self::Internal => "It has been logged.",
@@ -214,3 +291,5 @@ const fn token_detail(error: VerifyError) -> &'static str {
 
 /// The feed is polled every second, and a new instance is there at once.
 const RETRY_SOON_SECS: u64 = 1;
+/// Somebody has to mend the set-up first.
+const RETRY_LATER_SECS: u64 = 30;

@@ -8,6 +8,7 @@ use shared_claims::{
 };
 
 use crate::assertions::{Signer, SignerFault};
+use crate::charging::SECRET_NAME;
 use crate::config::{Auth, Config, Route, Target};
 use crate::limiter::Limiter;
 use crate::trace::IdSource;
@@ -54,6 +55,10 @@ pub struct Setup {
     pub counts_failures: bool,
     /// Where ids of requests come from.
     pub id_seed: Seed,
+    /// Apps that routes charge in and for which there is no service token.
+    pub apps_without_token: Vec<String>,
+    /// The secret with the service tokens cannot be read.
+    pub service_tokens_malformed: bool,
 }
 
 /// A secret that is another one in each isolate; its `Debug` prints a name.
@@ -88,6 +93,12 @@ impl Setup {
         service_is_missing || cannot_sign || (self.issuer_url.is_some() && route.auth != Auth::None)
     }
 
+    /// Whether a route costs credits that cannot be charged.
+    pub fn cannot_charge(&self, route: &Route) -> bool {
+        let app_id = route.charge.as_ref().map(|charge| &charge.app_id);
+        app_id.is_some_and(|app_id| self.apps_without_token.contains(app_id))
+    }
+
     /// The faults as sentences that say what to do.
     pub fn problems(&self) -> Vec<String> {
         let url = self
@@ -97,9 +108,21 @@ impl Setup {
             format!("the service binding {name} is missing: add it to wrangler.toml and deploy")
         };
         let signer = self.signer_fault.map(|fault| fault.to_string());
+        let malformed = self.service_tokens_malformed.then(|| {
+            format!("the secret {SECRET_NAME} is neither a service token nor a list of app=token: put it anew")
+        });
+        let token_missing = |app_id: &String| {
+            format!(
+                "the secret {SECRET_NAME} has no token for the app {app_id}, whose routes answer 503: \
+                 `tollgate service-token create --scope credits:hold --app {app_id}`, then \
+                 `wrangler secret put {SECRET_NAME}`"
+            )
+        };
         url.into_iter()
             .chain(self.missing_services.iter().map(missing))
             .chain(signer)
+            .chain(malformed)
+            .chain(self.apps_without_token.iter().map(token_missing))
             .collect()
     }
 }

@@ -45,13 +45,14 @@ test("json_is_what_the_worker_bundles", () => {
   assert.equal(config.format, 1);
   assert.deepEqual(
     config.routes.map(({ id }) => id),
-    ["health", "demo"],
+    ["paid", "health", "demo"],
   );
 });
 
 test("explain_says_what_would_become_of_a_request", () => {
   for (const [method, url, text] of [
     ["GET", "/api/hello?x=1", /^route +demo\ntoken +needed for tollgate\n[^]*goes to +http:\/\/127.0.0.1:9000\/api\/hello\?x=1\n/],
+    ["GET", "/api/paid/x", /^route +paid\n[^]*cost +1 in demo, on success\n/],
     ["GET", "https://edge.example/healthz", /^route +health\ntoken +not looked at: liveness, no data\n/],
     ["POST", "/healthz", /^refused with 405 method_not_allowed\nits path takes GET, HEAD\n/],
     ["GET", "/api/%2e%2e/x", /^refused with 400 invalid_path\n/],

@@ -198,6 +198,14 @@ impl KeyCache {
         }
     }
 
+    /// The duty to load, where keys will be needed and there are none: for hosts that know so
+    /// before a token names one. Nothing while somebody is at it, or a pause is to be kept.
+    pub fn load_ahead(&mut self, now: UnixMillis) -> Option<Ticket> {
+        self.bury_leader(now);
+        let cold = self.usable(now).is_none() && self.leader.is_none();
+        (cold && self.backoff.wait_ms(now) == 0).then(|| self.lead(now, self.attempted_at))
+    }
+
     /// Takes in what came of loading.
     pub fn report(&mut self, now: UnixMillis, ticket: Ticket, report: Report<'_>) -> Outcome {
         match report {
@@ -304,12 +312,16 @@ impl KeyCache {
     }
 
     /// A request that has waited its time takes over from a leader that is late, one at a
-    /// time; the others go on waiting for the new leader, for twice the time at most.
+    /// time; the others go on waiting for the new leader, for twice the time at most. Whoever
+    /// has waited that long leads no more: its own fetch would make it three times.
     fn lookup_cold(&mut self, now: UnixMillis, waited_ms: u32) -> Lookup<'_> {
+        if waited_ms >= 2 * MAX_WAIT_MS {
+            return unavailable(self.backoff.wait_ms(now));
+        }
         if let Some(leader) = self.leader {
-            let late = now.millis_since(leader.since) >= u64::from(MAX_WAIT_MS);
+            let late = now.millis_since(leader.since) >= LEADER_LATE_MS;
             if !(late && waited_ms >= MAX_WAIT_MS) {
-                return wait(waited_ms < 2 * MAX_WAIT_MS);
+                return wait(true);
             }
         } else if self.backoff.wait_ms(now) > 0 {
             return unavailable(self.backoff.wait_ms(now));
@@ -429,6 +441,10 @@ const FORCED_REFETCH_EVERY_MS: u64 = 30_000;
 
 /// Longer than the fetch of a leader takes, whose time limit is 3 s.
 const LEADER_DEAD_MS: u64 = 5_000;
+
+/// Longer than the fetch of a leader takes, by what it takes to report: an issuer that hangs is
+/// then a failure of the leader, and no reason for another to ask it at once.
+const LEADER_LATE_MS: u64 = 3_250;
 
 /// The longest pause after failures.
 const MAX_PAUSE_MS: u64 = 60_000;

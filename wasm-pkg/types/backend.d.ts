@@ -80,7 +80,7 @@ export interface CreditsOptions {
   /** The app the credits are spent in. */
   appId: string;
   /**
-   * The secret of a service of that app with the scope `credits:holds` (`tgs_…`). With it a hold
+   * The secret of a service of that app with the scope `credits:hold` (`tgs_…`). With it a hold
    * can be settled after the user's token has expired.
    */
   serviceToken?: string;

@@ -104,7 +104,7 @@ cargo xtask COMMAND
   dev --tour            the same, then walk the main job from registration to refusal, and stop
   test                  every test of every part, with a table of how many ran
   bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
-  prove [--only NAME]   the long proofs of the ledger; prints what each has found
+  prove [--only NAME]   the long proofs of ledger and gateway; prints what each has found
   fuzz --minutes N      long searches, natively and in V8; fails on a finding
   fuzz --quick          what `test` runs of it: V8, and that planted faults are found
   tidy                  the rules of style that a program can check

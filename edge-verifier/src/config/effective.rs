@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use super::{Auth, Config, OnStale, RevocationMode, Route, Target, TokenSource};
+use super::{Auth, ChargeWhen, Config, OnStale, RevocationMode, Route, Target, TokenSource};
 
 /// Renders the configuration as a table whose columns line up, greatest weight first.
 pub fn render(config: &Config) -> String {
@@ -41,6 +41,7 @@ fn row(route: &Route) -> [String; N_COLUMNS] {
         revocation(route),
         cors(route),
         limits(route),
+        cost(route),
         backend(route),
     ]
 }
@@ -85,6 +86,18 @@ pub(super) fn cors(route: &Route) -> String {
         ""
     };
     format!("{}{credentials}", cors.origins.join("|"))
+}
+
+pub(super) fn cost(route: &Route) -> String {
+    let Some(charge) = &route.charge else {
+        return "-".into();
+    };
+    let when = match (charge.when, charge.on_4xx) {
+        (ChargeWhen::Before, _) => "before forwarding",
+        (ChargeWhen::OnSuccess, false) => "on success",
+        (ChargeWhen::OnSuccess, true) => "on success and 4xx",
+    };
+    format!("{} in {}, {when}", charge.cost, charge.app_id)
 }
 
 pub(super) fn limits(route: &Route) -> String {
@@ -134,7 +147,7 @@ fn write_aligned(text: &mut String, rows: &[[String; N_COLUMNS]]) {
     }
 }
 
-const N_COLUMNS: usize = 9;
+const N_COLUMNS: usize = 10;
 const HEADINGS: [&str; N_COLUMNS] = [
     "ROUTE",
     "HOST",
@@ -144,5 +157,6 @@ const HEADINGS: [&str; N_COLUMNS] = [
     "REVOCATION",
     "CORS",
     "LIMITS",
+    "COST",
     "BACKEND",
 ];

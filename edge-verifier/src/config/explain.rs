@@ -51,6 +51,7 @@ fn admitted(config: &Config, route: &Route, request: &Incoming<'_>) -> String {
         ("revocation", effective::revocation(route)),
         ("cors", effective::cors(route)),
         ("limits", effective::limits(route)),
+        ("cost", effective::cost(route)),
         ("goes to", backend),
         ("gets", gets(route)),
         ("withheld", withheld(route).to_owned()),

@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 
+use super::charge_keys::ChargeKeys;
 use super::reader::{At, Table};
 use super::values::{self, Wrong};
 use super::{Auth, Method, OnStale, PathPattern, Rate, RevocationMode, TokenSource};
@@ -41,6 +42,7 @@ pub(super) struct RuleKeys {
     pub(super) roles: Option<At<Vec<String>>>,
     pub(super) token: Option<At<TokenSource>>,
     pub(super) revocation: RevocationKeys,
+    pub(super) charge: ChargeKeys,
     pub(super) timeout_ms: Option<At<u64>>,
     pub(super) max_body_bytes: Option<At<u64>>,
     pub(super) cache: Option<At<bool>>,
@@ -103,6 +105,7 @@ impl RuleKeys {
             roles: self.roles.or_else(|| defaults.roles.clone()),
             token: self.token.or_else(|| defaults.token.clone()),
             revocation: self.revocation.or(&defaults.revocation),
+            charge: self.charge.or(&defaults.charge),
             timeout_ms: self.timeout_ms.or(defaults.timeout_ms),
             max_body_bytes: self.max_body_bytes.or(defaults.max_body_bytes),
             cache: self.cache.or(defaults.cache),
@@ -173,7 +176,6 @@ pub(super) fn route(table: &Table<'_>) -> RouteKeys {
 
 /// Reads the rules of a `[[route]]` or of `[defaults]`.
 pub(super) fn rules(table: &Table<'_>) -> RuleKeys {
-    refuse_what_is_not_built(table);
     RuleKeys {
         methods: list(table, "methods", values::method),
         auth: table.choice("auth", AUTH_WORDS),
@@ -182,6 +184,7 @@ pub(super) fn rules(table: &Table<'_>) -> RuleKeys {
         roles: list(table, "roles", values::name),
         token: token_source(table),
         revocation: revocation(table),
+        charge: ChargeKeys::read(table),
         timeout_ms: table.number("timeout_ms", &ROUTE_TIMEOUT_MS),
         max_body_bytes: table.number("max_body_bytes", &BODY_BYTES),
         cache: table.flag("cache"),
@@ -266,22 +269,6 @@ fn token_source(table: &Table<'_>) -> Option<At<TokenSource>> {
     })
 }
 
-/// Credits have their keys, so that the format will not change, and are
-/// refused rather than ignored: a route that should cost credits must not be free.
-fn refuse_what_is_not_built(table: &Table<'_>) {
-    table.text("app_id");
-    table.choice("charge", &[("before", ()), ("on_success", ())]);
-    table.flag("charge_4xx");
-    if let Some(cost) = table.number("cost", &COST).filter(|cost| cost.value > 0) {
-        not_available(table, cost.line, "cost");
-    }
-}
-
-fn not_available(table: &Table<'_>, line: usize, key: &str) {
-    let what = format!("`{key}` of {} is not available yet", table.name);
-    table.note(line, what, "remove it; this version would not enforce it");
-}
-
 /// A list whose items are checked one by one; repeated items are noted.
 fn list<T: PartialEq>(
     table: &Table<'_>,
@@ -303,7 +290,7 @@ fn list<T: PartialEq>(
     Some(At::new(texts.line, items))
 }
 
-fn checked<T>(
+pub(super) fn checked<T>(
     table: &Table<'_>,
     text: Option<At<String>>,
     check: impl Fn(&str) -> Result<T, Wrong>,
@@ -376,5 +363,3 @@ const ROUTE_TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
 const BODY_BYTES: RangeInclusive<u64> = 0..=5 << 30;
 /// A day, which is also where browsers stop.
 const PREFLIGHT_SECS: RangeInclusive<u64> = 0..=86_400;
-/// A request that costs more than 10 000 EUR is a typing mistake.
-const COST: RangeInclusive<u64> = 0..=1_000_000;

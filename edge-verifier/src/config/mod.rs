@@ -7,6 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
+mod charge;
+#[cfg(feature = "tool")]
+mod charge_keys;
 #[cfg(feature = "tool")]
 pub mod check;
 #[cfg(feature = "tool")]
@@ -24,6 +27,7 @@ mod resolve;
 #[cfg(feature = "tool")]
 mod values;
 
+pub use charge::{Charge, ChargeWhen};
 #[cfg(feature = "tool")]
 pub use problem::Problem;
 
@@ -101,6 +105,8 @@ pub struct Route {
     pub token: TokenSource,
     /// How fresh the revocation feed must be.
     pub revocation: RevocationRule,
+    /// What each request costs; none means nothing.
+    pub charge: Option<Charge>,
     /// How long the backend may take until its response headers arrive.
     pub timeout_ms: u32,
     /// The largest request body.

@@ -44,7 +44,7 @@ impl<'a> Table<'a> {
     /// The whole document; unknown tables are noted.
     pub(super) fn document(root: &'a DeTable<'a>, known: &[&str], notes: &'a Notes) -> Self {
         let table = Self {
-            name: "the file".into(),
+            name: DOCUMENT.into(),
             line: 1,
             entries: root,
             notes,
@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
     /// The table under `key`; keys not in `known` are noted.
     pub(super) fn table(&self, key: &str, known: &[&str]) -> Option<Table<'a>> {
         let found = self.find(key)?;
-        let name = if self.line == 1 {
+        let name = if self.name == DOCUMENT {
             format!("[{key}]")
         } else {
             format!("{key} of {}", self.name)
@@ -250,5 +250,7 @@ fn distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
+/// How messages call the whole document.
+const DOCUMENT: &str = "the file";
 /// Two edits cover a dropped, doubled or swapped letter without guessing wildly.
 const MAX_TYPO: usize = 2;

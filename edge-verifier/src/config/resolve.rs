@@ -1,5 +1,6 @@
 //! From keys as written to rules as applied: defaults, and rules between keys.
 
+use super::charge_keys::Around;
 use super::keys::{BackendKeys, CorsKeys, EdgeKeys, IssuerKeys, RouteKeys, RuleKeys};
 use super::reader::{At, Table};
 use super::{
@@ -118,6 +119,9 @@ fn resolve_route(
         .and_then(|keys| resolve_cors(file, keys));
     let revocation = resolve_revocation(&rules);
     let limits = resolve_limits(&rules);
+    let auth = rules.auth.map_or(Auth::Required, |at| at.value);
+    let around = Around::of(line, auth, rules.audience.as_ref(), audience);
+    let charge = rules.charge.resolve(file, &around);
     let literal = path.as_ref().map(|path| path.value.literal.as_str());
     let backend = resolve_backend(file, line, rules.backend, literal);
     let route = Route {
@@ -126,7 +130,7 @@ fn resolve_route(
         methods: rules
             .methods
             .map_or_else(|| vec![Method::Get, Method::Head], |at| at.value),
-        auth: rules.auth.map_or(Auth::Required, |at| at.value),
+        auth,
         reason: rules.reason.map(|at| at.value),
         audience: rules
             .audience
@@ -134,6 +138,7 @@ fn resolve_route(
         roles: rules.roles.map_or_else(Vec::new, |at| at.value),
         token: rules.token.map_or(TokenSource::Bearer, |at| at.value),
         revocation,
+        charge,
         timeout_ms: narrow(rules.timeout_ms.map_or(DEFAULT_TIMEOUT_MS, |at| at.value)),
         max_body_bytes: rules
             .max_body_bytes

@@ -175,7 +175,7 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
     )
 }
 
-fn wrong<T>(what: impl Into<String>, remedy: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn wrong<T>(what: impl Into<String>, remedy: impl Into<String>) -> Result<T, Wrong> {
     Err((what.into(), remedy.into()))
 }
 

@@ -1,11 +1,12 @@
-//! GET requests to the issuer: bounded in time and size, redirects refused.
+//! Requests to the issuer: bounded in time and size, redirects refused.
 
 use std::pin::pin;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use worker::{
-    AbortController, AbortSignal, Fetch, Headers, Request, RequestInit, RequestRedirect, Response,
+    AbortController, AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    Response,
 };
 
 use super::clock;
@@ -67,6 +68,87 @@ pub async fn get(
         controller.abort();
     }
     outcome
+}
+
+/// A question to the issuer in the name of a service. It holds tokens, hence no `Debug`.
+pub struct Asked<'a> {
+    /// The whole URL.
+    pub url: String,
+    /// The service's own token.
+    pub service_token: &'a str,
+    /// The token of the user it acts for, where one is needed.
+    pub user_token: Option<&'a str>,
+    /// The idempotency key.
+    pub key: &'a str,
+    /// A JSON body.
+    pub body: Option<String>,
+}
+
+/// An answer of any status.
+#[derive(Debug)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After`.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Asks, and reads whatever is answered.
+///
+/// # Errors
+/// [`FetchFault`] when there is no whole answer; whether it was done is then unknown.
+pub async fn post(
+    asked: &Asked<'_>,
+    timeout_ms: u32,
+    max_bytes: usize,
+) -> Result<Answered, FetchFault> {
+    let controller = AbortController::default();
+    let signal = controller.signal();
+    let answer = pin!(post_whole(asked, &signal, max_bytes));
+    let outcome = match select(answer, pin!(clock::sleep(timeout_ms))).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(FetchFault::TimedOut),
+    };
+    if outcome.is_err() {
+        controller.abort();
+    }
+    outcome
+}
+
+async fn post_whole(
+    asked: &Asked<'_>,
+    signal: &AbortSignal,
+    max_bytes: usize,
+) -> Result<Answered, FetchFault> {
+    let request = post_request(asked).map_err(|_| FetchFault::Unreachable)?;
+    let answer = Fetch::Request(request).send_with_signal(signal).await;
+    let mut response = answer.map_err(|_| FetchFault::Unreachable)?;
+    let retry_after = response.headers().get("retry-after").ok().flatten();
+    Ok(Answered {
+        status: response.status_code(),
+        retry_after,
+        body: read_capped(&mut response, max_bytes).await?,
+    })
+}
+
+fn post_request(asked: &Asked<'_>) -> worker::Result<Request> {
+    let headers = Headers::new();
+    headers.set("authorization", &format!("Bearer {}", asked.service_token))?;
+    headers.set("idempotency-key", asked.key)?;
+    if let Some(token) = asked.user_token {
+        headers.set("x-user-token", token)?;
+    }
+    let mut init = RequestInit::new();
+    if let Some(body) = &asked.body {
+        headers.set("content-type", "application/json")?;
+        init.with_body(Some(body.as_str().into()));
+    }
+    init.with_method(Method::Post)
+        .with_headers(headers)
+        .with_redirect(RequestRedirect::Manual);
+    Request::new_with_init(&asked.url, &init)
 }
 
 async fn get_whole(

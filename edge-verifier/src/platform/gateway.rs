@@ -2,6 +2,7 @@
 //! need something fetched first.
 
 use std::cell::RefCell;
+use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -16,11 +17,13 @@ use worker::{Context, Env, worker_sys};
 
 use crate::answer::{self, Answer};
 use crate::bindings::Bindings;
+use crate::charging::Order;
 use crate::config::Config;
 use crate::decide::{Decision, Verdict, Wait, Work, decide, recheck};
 use crate::forward::Forward;
 use crate::headers::Headers;
 use crate::refusal::Refusal;
+use crate::request::Incoming;
 use crate::state::State;
 
 use super::{clock, log};
@@ -44,6 +47,8 @@ pub(crate) struct Isolate {
 struct Pending {
     wait: Wait,
     background: Vec<Work>,
+    /// What is decided already, and was counted.
+    charge: Option<Box<(Order, Forward)>>,
 }
 
 /// A decision as JSON: `forward` or `answer`, or neither when the full way must be gone.
@@ -121,9 +126,9 @@ impl Gateway {
 
     /// Starts the background work of the last decision.
     pub fn start(&self, ctx: worker_sys::Context) {
-        let pending = self.0.handed_over.take();
-        self.0
-            .start(&Rc::new(Context::new(ctx)), pending.background);
+        // The rest is for the full way.
+        let background = mem::take(&mut self.0.handed_over.borrow_mut().background);
+        self.0.start(&Rc::new(Context::new(ctx)), background);
     }
 
     /// The answer when forwarding failed, or when the backend must not get the rest of a
@@ -148,19 +153,31 @@ impl Gateway {
             },
             _ => Refusal::UpstreamUnreachable,
         };
-        let isolate = &self.0;
-        let route = isolate.config.routes.get(route);
-        let (state, now) = (isolate.state.borrow(), clock::now());
-        let answer = answer::refusal(
-            &isolate.config,
-            &state,
-            now,
-            route,
-            origin.as_deref(),
-            &refusal,
-            request_id,
-        );
+        let (origin, is_charged) = (origin.as_deref(), what != "limited");
+        let mut answer = self.0.refused(Some(route), origin, &refusal, request_id);
+        if is_charged {
+            answer.headers.extend(self.0.receipt_of_failure(route));
+        }
         reply(&Verdict::Answer(Box::new(answer)), false)
+    }
+
+    /// Settles a hold, given as JSON, by the status of the backend's answer, 0 for none. Resolves
+    /// to what to change in that answer, or to the answer to give in its place.
+    pub fn settle(
+        &self,
+        hold: &str,
+        status: u16,
+        origin: Option<String>,
+        request_id: String,
+        ctx: worker_sys::Context,
+    ) -> Promise {
+        let isolate = Rc::clone(&self.0);
+        let ctx = Rc::new(Context::new(ctx));
+        let hold = serde_json::from_str(hold).map_err(|_| JsValue::from("no hold"));
+        future_to_promise(async move {
+            let settled = isolate.settle(ctx, hold?, status, origin, request_id).await;
+            Ok(JsValue::from(settled))
+        })
     }
 }
 
@@ -182,12 +199,16 @@ impl Isolate {
             background,
         } = decision;
         let reply = reply(&verdict, !background.is_empty());
-        let wait = if let Verdict::Wait(wait) = verdict {
-            wait
-        } else {
-            Wait::default()
+        let (wait, charge) = match verdict {
+            Verdict::Wait(wait) => (wait, None),
+            Verdict::Charge(charge) => (Wait::default(), Some(charge)),
+            Verdict::Forward(_) | Verdict::Answer(_) | Verdict::Stands => (Wait::default(), None),
         };
-        self.handed_over.replace(Pending { wait, background });
+        self.handed_over.replace(Pending {
+            wait,
+            background,
+            charge,
+        });
         reply
     }
 
@@ -202,6 +223,10 @@ impl Isolate {
         let mut pending = first;
         for _ in 0..MAX_ROUNDS {
             self.start(&ctx, pending.background);
+            if let Some(charge) = pending.charge {
+                let charged = self.charge(*charge, origin_of(&request)).await;
+                return reply(&charged, false);
+            }
             self.serve(&ctx, pending.wait).await;
             let waited_ms = clock::now().millis_since(started);
             let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
@@ -210,21 +235,47 @@ impl Isolate {
                 verdict,
                 background,
             } = decision;
-            match verdict {
-                Verdict::Wait(wait) => pending = Pending { wait, background },
+            let (wait, charge) = match verdict {
+                Verdict::Wait(wait) => (wait, None),
+                Verdict::Charge(charge) => (Wait::default(), Some(charge)),
                 settled => {
                     self.start(&ctx, background);
                     return reply(&settled, false);
                 }
-            }
+            };
+            pending = Pending {
+                wait,
+                background,
+                charge,
+            };
         }
         let refusal = Refusal::KeysUnavailable {
             retry_after_secs: 1,
         };
-        let (mut state, now) = (self.state.borrow_mut(), clock::now());
-        let name = state.ids.name(&Headers::default()).request_id;
-        let answer = answer::refusal(&self.config, &state, now, None, None, &refusal, &name);
+        let trace = self.state.borrow_mut().ids.name(&Headers::default());
+        let answer = self.refused(None, None, &refusal, &trace.request_id);
         reply(&Verdict::Answer(Box::new(answer)), false)
+    }
+
+    /// A refusal outside of a decision.
+    pub(crate) fn refused(
+        &self,
+        route: Option<usize>,
+        origin: Option<&str>,
+        refusal: &Refusal,
+        request_id: &str,
+    ) -> Answer {
+        let route = route.and_then(|route| self.config.routes.get(route));
+        let (state, now) = (self.state.borrow(), clock::now());
+        answer::refusal(
+            &self.config,
+            &state,
+            now,
+            route,
+            origin,
+            refusal,
+            request_id,
+        )
     }
 
     /// Starts work that outlives the request if need be, and waits for it as long as asked.
@@ -256,7 +307,7 @@ fn reply(verdict: &Verdict, background: bool) -> String {
     let (forward, answer) = match verdict {
         Verdict::Forward(forward) => (Some(&**forward), None),
         Verdict::Answer(answer) => (None, Some(&**answer)),
-        Verdict::Wait(_) | Verdict::Stands => (None, None),
+        Verdict::Wait(_) | Verdict::Charge(_) | Verdict::Stands => (None, None),
     };
     let reply = Reply {
         forward,
@@ -264,6 +315,11 @@ fn reply(verdict: &Verdict, background: bool) -> String {
         background,
     };
     serde_json::to_string(&reply).expect("strings, numbers and lists always serialise")
+}
+
+/// The origin of a request that was decided about before.
+fn origin_of(request: &str) -> Option<&str> {
+    Incoming::parse(request).ok()?.headers.get("origin")
 }
 
 /// Where the code broke, without the message, which may repeat input.
@@ -275,6 +331,6 @@ fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// The shorter of the two periods that a counter of the data centre can have.
-const COUNTER_PERIOD_SECS: u64 = 10;
+pub(crate) const COUNTER_PERIOD_SECS: u64 = 10;
 /// Waits are at least 25 ms and end after 6 s; twice as many rounds are a fault of ours.
 const MAX_ROUNDS: usize = 512;

@@ -2,6 +2,7 @@
 //! the rest uses.
 
 mod cache;
+mod charging;
 mod clock;
 mod fetch;
 pub mod gateway;

@@ -97,7 +97,7 @@ function pieces(request, response) {
 }
 
 /** RFC 6455 for short frames: enough to show that a socket is passed through. */
-function echoSocket(request, socket) {
+export function echoSocket(request, socket) {
   const accept = createHash("sha1")
     .update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
     .digest("base64");

@@ -5,6 +5,8 @@ import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto
 import { createServer } from "node:http";
 
 const FEED_LIFE_SECS = 60;
+/** Late, and within the time limit of any fetch. */
+const SLOW_MS = 150;
 
 /** A signing key, the same for the same number. */
 export function signingKey(number) {
@@ -36,6 +38,8 @@ class Issuer {
   feedKey = signingKey(2);
   /** How key sets are answered; see `keySet`. */
   keysMode = "ok";
+  /** The key set in mode ok, where it is not the signing key alone. */
+  published;
   /** How the feed is answered: ok, 500, hang, forged, token-key. */
   feedMode = "ok";
   fetched = { jwks: 0, feedKeys: 0, feed: 0 };
@@ -107,11 +111,16 @@ class Issuer {
     const other = signingKey(9).jwk;
     switch (this.keysMode) {
       case "ok":
-        return this.#json(response, { keys: [key.jwk] });
+        return this.#json(response, { keys: this.published ?? [key.jwk] });
       case "500":
         return response.writeHead(500).end("broken");
       case "hang":
         return this.#hanging.add(response);
+      case "slow":
+        return setTimeout(() => this.#json(response, { keys: [key.jwk] }), SLOW_MS);
+      case "stall":
+        response.writeHead(200, { "content-type": "application/json", "content-length": "200" });
+        return response.write('{"keys":[');
       case "empty":
         return this.#json(response, { keys: [] });
       case "huge":
@@ -162,9 +171,9 @@ class Issuer {
     const asOf = Math.floor(Date.now() / 1000);
     const known = since !== null && since <= this.#seq;
     const entries = this.#revocations.filter((entry) => !known || entry.seq > since);
-    const prefixes = entries
-      .filter((entry) => entry.sid !== undefined)
-      .map((entry) => createHash("sha256").update(entry.sid).digest().subarray(0, 8))
+    const sids = new Set(entries.map((entry) => entry.sid).filter((sid) => sid !== undefined));
+    const prefixes = [...sids]
+      .map((sid) => createHash("sha256").update(sid).digest().subarray(0, 8))
       .sort(Buffer.compare);
     const payload = {
       v: 1,

@@ -3,8 +3,9 @@
 use edge_verifier::config::check::check;
 use edge_verifier::config::effective::render;
 use edge_verifier::config::{
-    Auth, Backend, Config, ConfigError, Cors, JwksRule, Limits, Method, OnStale, PathPattern,
-    Problem, Rate, RevocationMode, RevocationRule, Route, Target, TokenSource,
+    Auth, Backend, Charge, ChargeWhen, Config, ConfigError, Cors, JwksRule, Limits, Method,
+    OnStale, PathPattern, Problem, Rate, RevocationMode, RevocationRule, Route, Target,
+    TokenSource,
 };
 
 /// A file that is right; the mistakes below are made in it, so that each has one cause.
@@ -156,6 +157,7 @@ fn every_key_is_read() {
             max_age_secs: 5,
             on_stale: OnStale::Closed,
         },
+        charge: None,
         timeout_ms: 1000,
         max_body_bytes: 2048,
         cache: true,
@@ -496,8 +498,51 @@ fn each_mistake_names_its_line_and_a_remedy() {
         (
             11,
             "cost = 3",
-            "`cost` of [[route]] number 1 is not available yet",
+            "`cost` without a usable `app_id`",
+            "add app_id",
+        ),
+        (
+            11,
+            "cost = 3\napp_id = \"a b\"",
+            "no id of an app",
+            "tollgate app list",
+        ),
+        (
+            11,
+            "cost = 3\napp_id = \".shop\"",
+            "no id of an app",
+            "letters, digits",
+        ),
+        (
+            11,
+            "auth = \"optional\"\ncost = 3",
+            "without a token for nothing",
+            "auth = \"required\"",
+        ),
+        (
+            11,
+            "audience = \"orders\"\ncost = 3",
+            "tokens the issuer does not take",
+            "leave out audience",
+        ),
+        (
+            11,
+            "charge_4xx = false\ncharge = \"before\"\ncost = 3",
+            "says nothing beside charge",
             "remove it",
+        ),
+        (
+            11,
+            "cost = 3\ncharge_4xx = \"yes\"",
+            "is of type string",
+            "true or false",
+        ),
+        (11, "cost = 1000001", "out of range", "to 1000000"),
+        (
+            17,
+            "auth = \"none\"\ncost = 3",
+            "without a token for nothing",
+            "auth = \"required\"",
         ),
         (11, "cost = -1", "out of range", "from 0"),
         (
@@ -702,6 +747,53 @@ fn overlapping_routes_of_equal_weight_are_refused_with_both_lines() {
     assert!(check(&apart).is_ok());
     let hosted = twin.replace("id = \"twin\"", "id = \"twin\"\nhost = \"b.example\"");
     assert!(check(&hosted).is_ok());
+}
+
+#[test]
+fn costs_are_inherited_key_by_key_and_end_at_0() {
+    let text = r#"
+        [issuer]
+        url = "https://id.example.com"
+        audience = "tollgate"
+        [defaults]
+        cost = 2
+        app_id = "shop"
+        charge_4xx = true
+        backend = { service = "B" }
+        [[route]]
+        id = "a"
+        path = "/a"
+        [[route]]
+        id = "b"
+        path = "/b"
+        cost = 7
+        app_id = "other"
+        charge_4xx = false
+        [[route]]
+        id = "c"
+        path = "/c"
+        cost = 0
+        auth = "optional"
+        charge = "before"
+    "#;
+    let config = check(text).expect("no mistakes");
+    let charge = |id: &str| {
+        let route = config.routes.iter().find(|route| route.id == id);
+        route.expect("it is there").charge.clone()
+    };
+    let of = |cost, app_id: &str, on_4xx| Charge {
+        cost,
+        app_id: app_id.into(),
+        when: ChargeWhen::OnSuccess,
+        on_4xx,
+    };
+    assert_eq!(charge("a"), Some(of(2, "shop", true)));
+    assert_eq!(charge("b"), Some(of(7, "other", false)));
+    assert_eq!(charge("c"), None);
+    let table = render(&config);
+    let column = |needle: &str| table.lines().find_map(|line| line.find(needle));
+    assert_eq!(column("COST"), column("2 in shop, on success and 4xx"));
+    assert_eq!(column("COST"), column("7 in other, on success"));
 }
 
 #[test]

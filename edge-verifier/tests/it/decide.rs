@@ -145,6 +145,7 @@ impl World {
             Verdict::Answer(answer) => code(&answer),
             Verdict::Wait(_) => "wait".into(),
             Verdict::Stands => "stands".into(),
+            Verdict::Charge(_) => "charge".into(),
         }
     }
 

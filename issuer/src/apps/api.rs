@@ -146,7 +146,7 @@ struct ServiceRequest {
     name: String,
     /// The app it belongs to.
     app_id: String,
-    /// What it may do: `credits:holds`.
+    /// What it may do: `credits:hold`.
     scopes: Vec<String>,
     /// Lasts until it is revoked when left out.
     expires_at: Option<OffsetDateTime>,

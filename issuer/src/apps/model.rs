@@ -173,18 +173,18 @@ impl AppAct {
 /// What a service may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Capture and release holds of its app.
-    CreditsHolds,
+    /// Place, capture and release holds in its app, and charge there.
+    CreditsHold,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::CreditsHolds];
+    pub const ALL: [Self; 1] = [Self::CreditsHold];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::CreditsHolds => "credits:holds",
+            Self::CreditsHold => "credits:hold",
         }
     }
 
@@ -242,7 +242,7 @@ impl NewCredential {
             (
                 known && some,
                 "scopes",
-                "must name known scopes once each: credits:holds",
+                "must name known scopes once each: credits:hold",
             ),
             (
                 self.expires_at.is_none_or(|at| at > now),

@@ -21,7 +21,7 @@ pub enum ServiceTokenCommand {
         #[arg(long)]
         app: String,
         /// What it may do; can be repeated
-        #[arg(long = "scope", default_value = "credits:holds")]
+        #[arg(long = "scope", default_value = "credits:hold")]
         scopes: Vec<String>,
         /// After how many days it ends by itself; it lasts until it is revoked when left out
         #[arg(long, value_parser = clap::value_parser!(i64).range(1..=3650))]

@@ -14,12 +14,13 @@ use time::OffsetDateTime;
 use super::list_transactions::{self, Filter, Start};
 use super::metadata::Metadata;
 use super::model::{AppId, Balance, Credits, EntryKind, Package, Purchase, Transaction};
+use super::payer::{Payer, service_ended};
 use super::use_credits::{self, Charge, UseCreditsError};
 use super::{list_packages, list_purchases, load_balance};
 use crate::app::App;
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, SignedIn, Statuses};
 use crate::http::tags::Tag;
-use crate::http::{Body, Caller, IdempotencyKey};
+use crate::http::{Body, Caller, IdempotencyKey, UserOrService, UserToken};
 
 /// Credits.
 #[derive(Debug)]
@@ -270,11 +271,14 @@ impl CreditsApi {
     ///
     /// Spends credits, free ones first. With an idempotency key the request can be repeated
     /// safely: the same key and body give the same answer, a refusal for want of credits
-    /// included.
+    /// included. A service spends in its own app, for the user whose token it shows.
     #[oai(path = "/use", method = "post", operation_id = "useCredits")]
     async fn use_credits(
         &self,
-        caller: Caller,
+        caller: UserOrService,
+        /// Of a service only: the access token of the user it acts for.
+        #[oai(name = "X-User-Token")]
+        user_token: UserToken,
         /// 1 to 255 visible ASCII characters, chosen by the client.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
@@ -282,8 +286,9 @@ impl CreditsApi {
     ) -> Result<Answered<UseAnswer>, Refusal<Spending>> {
         let key = key.or_field(body.0.idempotency_key.clone())?;
         let charge = body.0.check()?;
-        let user_id = &caller.user_id;
-        let charged = use_credits::use_credits(&self.app, user_id, charge, key).await?;
+        let (app, app_id) = (&self.app, &charge.app_id);
+        let payer = Payer::of(app, &caller, &user_token, app_id, key.as_deref())?;
+        let charged = use_credits::use_credits(app, payer, charge, key).await?;
         let answer = UseAnswer {
             transaction: charged.transaction.into(),
             balance: charged.balance.get(),
@@ -328,7 +333,7 @@ impl CreditsApi {
         to: Query<Option<OffsetDateTime>>,
     ) -> Result<Listed, Refusal<SignedIn>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE);
-        let start = page_start(offset.0, cursor.0);
+        let start = Start::of(offset.0, cursor.0);
         let filter = Filter {
             kind: kind.0.map(EntryKind::from),
             app_id: known_app(app_id.0.as_deref())?,
@@ -440,13 +445,6 @@ pub fn no_account() -> Problem {
     Problem::with_detail(ProblemCode::NotFound, "The user has no credit account.")
 }
 
-fn page_start(offset: Option<u32>, cursor: Option<i64>) -> Start {
-    match cursor {
-        Some(seq) => Start::After(seq),
-        None => Start::Offset(offset.unwrap_or(0)),
-    }
-}
-
 /// RFC 8288, with a target relative to this request's.
 fn next_page(limit: u16, seq: i64, filter: &Filter) -> String {
     let query = filter.query(limit, seq);
@@ -487,6 +485,7 @@ impl From<UseCreditsError> for Problem {
                 Self::rate_limited(retry_after_secs)
             }
             UseCreditsError::NoAccount => no_account(),
+            UseCreditsError::ServiceEnded => service_ended(),
             UseCreditsError::Db(error) => error.into(),
         }
     }

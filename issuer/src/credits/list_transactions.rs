@@ -18,6 +18,16 @@ pub enum Start {
     After(i64),
 }
 
+impl Start {
+    /// A cursor shifts nothing and wins.
+    pub fn of(offset: Option<u32>, cursor: Option<i64>) -> Self {
+        match cursor {
+            Some(seq) => Self::After(seq),
+            None => Self::Offset(offset.unwrap_or(0)),
+        }
+    }
+}
+
 /// Which entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {

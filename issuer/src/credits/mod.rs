@@ -11,7 +11,8 @@
 //! 5. What time brings (daily credits, lapsed lots, holds and gifts) is written down when the
 //!    account is next used or looked at, so that the balance is exactly what could be spent.
 //! 6. A hold belongs to the principal that placed it; for any other it does not exist.
-//! 7. Amounts are whole numbers, from 1 to 10^12 in a request; there are no floats.
+//! 7. A service spends only in its own app, and only for a user whose token it shows.
+//! 8. Amounts are whole numbers, from 1 to 10^12 in a request; there are no floats.
 //!
 //! Gifts, spend limits, corrections, usage and holds stand in folders of their own, with invariants
 //! of their own.
@@ -31,6 +32,7 @@ mod load_balance;
 mod metadata;
 mod model;
 mod open_account;
+mod payer;
 mod receipts;
 mod reconcile;
 mod settle_sleeping;

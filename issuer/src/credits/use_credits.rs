@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::batcher::ChargeRequest;
 use super::fingerprint::Fingerprint;
 use super::metadata::Metadata;
-use super::model::{AppId, Credits, Principal, Transaction};
+use super::model::{AppId, Credits, Transaction};
+use super::payer::{self, Payer};
 use super::spend_limits::LimitReached;
 use crate::app::App;
 use crate::db::DbError;
@@ -36,19 +37,19 @@ pub struct Charged {
     pub replayed: bool,
 }
 
-/// Spends credits of the user, free ones first.
+/// Spends credits of the payer, free ones first.
 ///
 /// # Errors
 /// [`UseCreditsError`].
 pub async fn use_credits(
     app: &App,
-    user_id: &str,
+    payer: Payer,
     charge: Charge,
     idempotency_key: Option<String>,
 ) -> Result<Charged, UseCreditsError> {
     let request = ChargeRequest {
-        user_id: user_id.to_owned(),
-        principal: Principal::user(user_id),
+        user_id: payer.user_id,
+        principal: payer.principal,
         key: idempotency_key,
         fingerprint: charge.fingerprint(),
         charge,
@@ -115,12 +116,17 @@ pub enum UseCreditsError {
     },
     /// The user has no account.
     NoAccount,
+    /// The service that asks has lost its credential meanwhile.
+    ServiceEnded,
     /// The database.
     Db(DbError),
 }
 
 impl From<DbError> for UseCreditsError {
     fn from(error: DbError) -> Self {
+        if payer::is_service_ended(&error) {
+            return Self::ServiceEnded;
+        }
         Self::Db(error)
     }
 }
@@ -136,6 +142,7 @@ impl fmt::Display for UseCreditsError {
             Self::Frozen => f.write_str("the account is frozen"),
             Self::TooManyDeclines { .. } => f.write_str("too many declined requests"),
             Self::NoAccount => f.write_str("the user has no credit account"),
+            Self::ServiceEnded => f.write_str("the service's credential has ended"),
             Self::Db(error) => error.fmt(f),
         }
     }

@@ -84,6 +84,12 @@ impl UserOrService {
     }
 }
 
+/// Whether the bearer token has the form of a service's secret; it may be anybody's.
+pub fn shows_service_secret(request: &Request) -> bool {
+    let token = bearer_token(request).ok().flatten();
+    token.is_some_and(|token| token.starts_with(apps::SECRET_PREFIX))
+}
+
 fn app(request: &Request) -> Result<&Arc<App>, Problem> {
     request
         .data()

@@ -24,6 +24,7 @@ mod server;
 mod shell;
 mod specification;
 pub mod tags;
+mod user_token;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub use prepared::Prepared;
 pub use raw::RawBody;
 pub use request_info::RequestInfo;
 pub use server::serve;
+pub use user_token::UserToken;
 
 use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
 use crate::admin::AdminApi;

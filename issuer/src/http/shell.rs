@@ -11,6 +11,7 @@ use poem::{Endpoint, Error, IntoResponse, Middleware, Request, Response, Result}
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
 
+use super::auth;
 use super::client_ip::client_ip;
 use super::cors::Cors;
 use super::json::MAX_BODY_BYTES;
@@ -125,6 +126,11 @@ impl<E: Endpoint> ShellEndpoint<E> {
     async fn draw(&self, request: &Request, info: &RequestInfo) -> Option<Decision> {
         let free = self.app.config.mode == Mode::Development && info.ip.is_loopback();
         let class = limit_class(request.method(), request.uri().path()).filter(|_| !free)?;
+        let class = if names_service(request) {
+            Class::Service
+        } else {
+            class
+        };
         Some(
             self.app
                 .limiter
@@ -257,6 +263,12 @@ fn limit_class(method: &Method, path: &str) -> Option<Class> {
         "/api/v1/auth/validate" => Some(Class::Validate),
         _ => Some(Class::Write),
     }
+}
+
+/// Whether a service's secret is shown where services may ask for something. It may be a wrong one:
+/// finding that out costs one look-up, and 256 bits are not guessed.
+fn names_service(request: &Request) -> bool {
+    request.uri().path().starts_with("/api/v1/credits/") && auth::shows_service_secret(request)
 }
 
 fn limit_headers(response: &mut Response, decision: &Decision) {

@@ -21,6 +21,8 @@ pub enum Goal {
     AtLeast(u64),
     /// At most so much.
     AtMost(u64),
+    /// Whatever it is: printed beside the others.
+    Reported,
 }
 
 impl Goal {
@@ -28,6 +30,7 @@ impl Goal {
         match self {
             Self::AtLeast(goal) => median >= goal,
             Self::AtMost(goal) => median <= goal,
+            Self::Reported => true,
         }
     }
 
@@ -35,6 +38,7 @@ impl Goal {
         match self {
             Self::AtLeast(goal) => format!("≥ {}", decimal(goal)),
             Self::AtMost(goal) => format!("≤ {}", decimal(goal)),
+            Self::Reported => "reported".to_owned(),
         }
     }
 }
@@ -109,5 +113,6 @@ mod tests {
         assert!(!concluded(Goal::AtLeast(950), &[949, 949, 2_000]));
         assert!(concluded(Goal::AtMost(6_000), &[1, 6_000, 9_000]));
         assert!(!concluded(Goal::AtMost(6_000), &[1, 6_001, 9_000]));
+        assert!(concluded(Goal::Reported, &[0, 0, 0]));
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what is reached, each figure as a ratio to something measured in alternation
 //! with it, on the real program.
 
+pub mod edge;
 mod figures;
 mod load;
 mod login;
@@ -16,7 +17,9 @@ use crate::workspace::Workspace;
 
 type Benchmark = fn(&Workspace) -> Result<()>;
 
-const BENCHMARKS: [(&str, Benchmark); 4] = [
+const BENCHMARKS: [(&str, Benchmark); 6] = [
+    ("cold", edge::cold::run),
+    ("edge", edge::run),
     ("login", login::run),
     ("use", spend::run),
     ("verify-native", verify_native::run),

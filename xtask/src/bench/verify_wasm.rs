@@ -30,8 +30,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     bail!("verify-wasm failed or missed a figure");
 }
 
-/// Into `.tools`, unless exactly the locked packages are there already.
-fn install_peer(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
+/// Puts jose into `.tools`, unless exactly the locked packages are there already.
+pub fn install_peer(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
     let wanted = workspace.read("xtask/verify-bench/package-lock.json")?;
     let stamp = workspace.tools.join("verify-bench/.installed-for");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

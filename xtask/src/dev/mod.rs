@@ -1,5 +1,6 @@
 //! `cargo xtask dev`: builds everything, starts it, and stops it on Ctrl-C.
 
+mod edge_service;
 mod interrupt;
 mod service;
 mod services;
@@ -103,6 +104,7 @@ try next, in another terminal
        -d '{"email": "ada@example.com", "password": "a long enough password"}'
   TOKEN=<the accessToken of that answer>
   curl -s http://127.0.0.1:8787/api/hello -H "authorization: Bearer $TOKEN"
+  curl -si http://127.0.0.1:8787/api/paid/hello -H "authorization: Bearer $TOKEN"   # costs a credit
   curl -s http://127.0.0.1:3001/api/v1/credits/balance -H "authorization: Bearer $TOKEN"
   curl -s http://127.0.0.1:3001/api/v1/auth/logout -X POST -H "authorization: Bearer $TOKEN"
   curl -s http://127.0.0.1:8787/api/hello -H "authorization: Bearer $TOKEN"    # refused

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::edge_service;
 use super::interrupt::Interrupt;
 use super::service::Service;
 use crate::demo;
@@ -80,6 +81,10 @@ impl Running {
             ),
         ];
         for (name, mut command, address, path) in commands {
+            if name == "edge" {
+                let tollgate = || tollgate(workspace, toolbox, &self.data_dir);
+                edge_service::ensure(&self.data_dir, tollgate)?;
+            }
             self.services
                 .push(Service::start(name, &mut command, &logs, echo)?);
             let service = self.services.last_mut().expect("pushed in the line above");
@@ -107,20 +112,27 @@ impl Running {
     }
 }
 
-fn issuer_command(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> Command {
+/// The issuer's program, at work on the development system's data.
+fn tollgate(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> Command {
     let mut command = Command::new(issuer::program(workspace));
     toolbox.equip(&mut command);
     command
-        .args(["serve", "--dev"])
         .env("TOLLGATE_DATA_DIR", data_dir)
         // A development system is always the same one, whatever the terminal was used for before.
         .env_remove("DATABASE_URL")
         .env_remove("LISTEN_ADDR")
         .env_remove("BASE_URL")
+        .current_dir(&workspace.root);
+    command
+}
+
+fn issuer_command(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> Command {
+    let mut command = tollgate(workspace, toolbox, data_dir);
+    command
+        .args(["serve", "--dev"])
         .env("STRIPE_SECRET_KEY", stripe_stand_in::SECRET_KEY)
         .env("STRIPE_WEBHOOK_SECRET", stripe_stand_in::WEBHOOK_SECRET)
-        .env("STRIPE_API_BASE", stripe_stand_in::ADDRESS)
-        .current_dir(&workspace.root);
+        .env("STRIPE_API_BASE", stripe_stand_in::ADDRESS);
     command
 }
 
@@ -153,6 +165,8 @@ fn edge_command(workspace: &Workspace, toolbox: &Toolbox, data_dir: &Path) -> Re
         .args(["--show-interactive-dev-session=false", "--log-level=warn"])
         .arg("--env-file")
         .arg(secrets)
+        .arg("--env-file")
+        .arg(edge_service::env_file(data_dir))
         .current_dir(&workspace.root);
     Ok(command)
 }

@@ -3,6 +3,8 @@
 //! Most are tests at their full size. A test says what it has proven in a line that begins with
 //! `figure: `, and those lines are the answer.
 
+mod edge_cost;
+mod edge_soak;
 mod mutations;
 mod scale;
 
@@ -88,6 +90,11 @@ const PROOFS: &[Proof] = &[
         how: How::Tests(&["credits::reconcile::"], &[]),
     },
     Proof {
+        name: "edge-cost",
+        reason: "1000 requests to a route with a cost, a third of which fail; then the gateway is killed",
+        how: How::Program(edge_cost::prove),
+    },
+    Proof {
         name: "mutations",
         reason: "each constraint, trigger, rule and lock taken out in turn: a test notices",
         how: How::Program(mutations::prove),
@@ -96,6 +103,11 @@ const PROOFS: &[Proof] = &[
         name: "scale",
         reason: "10 000 000 entries on 100 000 accounts cost what 10 000 entries cost",
         how: How::Program(scale::prove),
+    },
+    Proof {
+        name: "edge-soak",
+        reason: "ten minutes of load while keys rotate and sessions are revoked: no wrong verdict",
+        how: How::Program(edge_soak::prove),
     },
 ];
 

@@ -5,15 +5,31 @@ use super::source::{Source, names};
 
 /// Checks one file.
 pub fn check(source: &Source) -> Vec<Finding> {
-    if GENERATED
+    let mut findings = conflict_marks(source);
+    let is_generated = GENERATED
         .iter()
-        .any(|name| source.name() == *name || source.path.starts_with(name))
-    {
-        return Vec::new();
+        .any(|name| source.name() == *name || source.path.starts_with(name));
+    if !is_generated {
+        findings.extend(white_space(source));
+        findings.extend(lines(source));
     }
-    let mut findings = white_space(source);
-    findings.extend(lines(source));
     findings
+}
+
+/// What a merge leaves behind. In generated files, too: nobody looks at those again.
+fn conflict_marks(source: &Source) -> Vec<Finding> {
+    let is_mark = |line: &str| {
+        let rest = CONFLICT_MARKS.iter().find_map(|c| {
+            let mark = c.to_string().repeat(CONFLICT_MARK_LENGTH);
+            line.strip_prefix(mark.as_str())
+        });
+        rest.is_some_and(|rest| rest.starts_with(' '))
+    };
+    (1..)
+        .zip(source.text.lines())
+        .filter(|(_, line)| is_mark(line))
+        .map(|(number, _)| source.finding(number, "a mark of a merge: resolve the conflict"))
+        .collect()
 }
 
 fn white_space(source: &Source) -> Vec<Finding> {
@@ -49,6 +65,10 @@ fn begins_in(line: &str, path: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(goes_on))
 }
 
+/// They stand seven times at the beginning of a line, before a space and the name of a side. The
+/// line between the sides could be a heading's, and never stands there without these two.
+const CONFLICT_MARKS: [char; 2] = ['<', '>'];
+const CONFLICT_MARK_LENGTH: usize = 7;
 /// Written by tools; what they write is theirs.
 const GENERATED: [&str; 4] = ["Cargo.lock", "package-lock.json", "openapi.json", ".sqlx/"];
 /// In two halves, so that this file does not break its own rule.
@@ -114,8 +134,26 @@ mod tests {
     }
 
     #[test]
-    fn generated_files_are_left_alone() {
-        let source = Source::new(".sqlx/query-1.json", "a ".into());
-        assert_eq!(check(&source), []);
+    fn marks_of_a_merge_are_found_at_the_beginning_of_a_line() {
+        for c in CONFLICT_MARKS {
+            let mark = c.to_string().repeat(CONFLICT_MARK_LENGTH);
+            assert_eq!(problems(&format!("a\n{mark} main\nb\n"))[0].0, 2, "{c}");
+            for text in [
+                format!("a {mark} main\n"),
+                format!("{mark}\n"),
+                format!("{mark}{c} main\n"),
+                format!("{} main\n", &mark[1..]),
+            ] {
+                assert_eq!(problems(&text), [], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn generated_files_are_left_alone_but_for_marks_of_a_merge() {
+        let source = |text: &str| Source::new(".sqlx/query-1.json", text.to_owned());
+        assert_eq!(check(&source("a ")), []);
+        let mark = "<".repeat(CONFLICT_MARK_LENGTH);
+        assert_eq!(check(&source(&format!("{mark} main\n"))).len(), 1);
     }
 }

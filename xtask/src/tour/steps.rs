@@ -92,7 +92,7 @@ impl<'a> Tour<'a> {
             bare.status,
             bare.text("/code")
         ));
-        let answer = call_edge(&self.access_token)?;
+        let answer = call_edge(PROTECTED, &self.access_token)?;
         expect(&answer, 200)?;
         let user = answer.text("/identity/x-auth-user");
         ensure!(!user.is_empty(), "the backend saw no user: {}", answer.body);
@@ -156,6 +156,18 @@ impl<'a> Tour<'a> {
             "200  the same Idempotency-Key again: same transaction, balance {after}"
         ));
         self.result(&format!("402  1000 credits: {}", declined.text("/code")));
+        self.pay_at_the_edge(after)
+    }
+
+    /// The edge holds the credits before it asks the backend, and spends them when it has answered.
+    fn pay_at_the_edge(&mut self, before: i64) -> Result<()> {
+        let answer = call_edge(PAID, &self.access_token)?;
+        expect(&answer, 200)?;
+        let after = self.balance()?;
+        ensure!(after == before - 1, "balance {before} became {after}");
+        self.result(&format!(
+            "200  GET {PAID} through the edge, which charges for it: balance {before} → {after}"
+        ));
         Ok(())
     }
 
@@ -172,7 +184,7 @@ impl<'a> Tour<'a> {
             self.access_token != access,
             "the access token did not change"
         );
-        expect(&call_edge(&self.access_token)?, 200)?;
+        expect(&call_edge(PROTECTED, &self.access_token)?, 200)?;
         self.step(5, "refresh", "POST /api/v1/auth/refresh");
         self.result(&format!(
             "200  new access token {}, new refresh token {}; the old one is spent",
@@ -194,7 +206,7 @@ impl<'a> Tour<'a> {
     fn call_is_refused(&mut self) -> Result<()> {
         let logged_out = Instant::now();
         let refused = loop {
-            let answer = call_edge(&self.access_token)?;
+            let answer = call_edge(PROTECTED, &self.access_token)?;
             let elapsed = logged_out.elapsed();
             match answer.status {
                 401 => break answer,
@@ -271,11 +283,11 @@ impl<'a> Tour<'a> {
     }
 }
 
-fn call_edge(token: &str) -> Result<Answer> {
+fn call_edge(path: &str, token: &str) -> Result<Answer> {
     let bearer = format!("Bearer {token}");
     send(
         "GET",
-        &format!("{EDGE}{PROTECTED}"),
+        &format!("{EDGE}{path}"),
         &[("authorization", &bearer)],
         None,
     )
@@ -316,6 +328,8 @@ fn millis(elapsed: Duration) -> String {
 const PASSWORD: &str = "a long enough password";
 /// A path that the shipped `edge.toml` protects.
 const PROTECTED: &str = "/api/hello";
+/// A path that costs a credit there.
+const PAID: &str = "/api/paid/hello";
 /// What the security design promises.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(2);
 /// Twenty requests a second.

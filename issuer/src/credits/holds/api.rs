@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use time::OffsetDateTime;
 
 use super::capture_hold::{self, Capture, CaptureHoldError};
-use super::holder::Holder;
+use super::holder::find_holder;
 use super::model::{Hold, HoldId, HoldStatus};
 use super::place_hold::{self, PlaceHoldError, Reservation};
 use super::release_hold::{self, ReleaseHoldError};
@@ -17,9 +17,10 @@ use crate::credits::api::{
     Answered, Spending, TransactionView, check_spending, insufficient, no_account, replayed,
 };
 use crate::credits::model::Credits;
+use crate::credits::payer::{Payer, service_ended};
 use crate::http::problem::{FieldError, Problem, ProblemCode, Refusal, Statuses};
 use crate::http::tags::Tag;
-use crate::http::{Body, Caller, IdempotencyKey, OptionalBody, UserOrService};
+use crate::http::{Body, IdempotencyKey, OptionalBody, UserOrService, UserToken};
 
 /// Holds.
 #[derive(Debug)]
@@ -155,11 +156,15 @@ impl HoldsApi {
     /// Place a hold
     ///
     /// Reserves credits, free ones first, so that a capture cannot fail for want of credits.
-    /// A hold ends by itself.
+    /// A hold ends by itself. A service places it in its own app for the user whose token it shows;
+    /// to the user it does not exist.
     #[oai(path = "/", method = "post", operation_id = "placeHold")]
     async fn place_hold(
         &self,
-        caller: Caller,
+        caller: UserOrService,
+        /// Of a service only: the access token of the user it acts for.
+        #[oai(name = "X-User-Token")]
+        user_token: UserToken,
         /// 1 to 255 visible ASCII characters, chosen by the client.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
@@ -167,9 +172,9 @@ impl HoldsApi {
     ) -> Result<Placed, Refusal<Spending>> {
         let key = key.or_field(body.0.idempotency_key.clone())?;
         let reservation = body.0.check()?;
-        let user_id = &caller.user_id;
-        let placed =
-            place_hold::place_hold(&self.app, user_id, &reservation, key.as_deref()).await?;
+        let (app, app_id, key) = (&self.app, &reservation.app_id, key.as_deref());
+        let payer = Payer::of(app, &caller, &user_token, app_id, key)?;
+        let placed = place_hold::place_hold(app, &payer, &reservation, key).await?;
         let answer = HoldAnswer {
             hold: placed.hold.into(),
         };
@@ -230,10 +235,10 @@ impl HoldsApi {
 
 impl HoldsApi {
     /// A hold that is not the service's business does not exist for it.
-    async fn holder(&self, caller: &UserOrService, id: &HoldId) -> Result<Holder, Problem> {
+    async fn holder(&self, caller: &UserOrService, id: &HoldId) -> Result<Payer, Problem> {
         match caller {
-            UserOrService::User(caller) => Ok(Holder::user(&caller.user_id)),
-            UserOrService::Service(service) => Holder::service(&self.app, service, id)
+            UserOrService::User(caller) => Ok(Payer::user(&caller.user_id)),
+            UserOrService::Service(service) => find_holder(&self.app, service, id)
                 .await?
                 .ok_or_else(|| Problem::new(ProblemCode::NotFound)),
         }
@@ -305,6 +310,7 @@ impl From<PlaceHoldError> for Problem {
                 Self::rate_limited(retry_after_secs)
             }
             PlaceHoldError::NoAccount => no_account(),
+            PlaceHoldError::ServiceEnded => service_ended(),
             PlaceHoldError::Db(error) => error.into(),
         }
     }

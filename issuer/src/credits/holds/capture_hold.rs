@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::holder::Holder;
 use super::model::{Hold, HoldId};
 use super::store;
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
 use crate::credits::model::{Credits, RequestKey, Transaction};
+use crate::credits::payer::Payer;
 use crate::db::DbError;
 
 /// How much of a hold is spent.
@@ -38,7 +38,7 @@ pub struct Captured {
 /// [`CaptureHoldError`].
 pub async fn capture_hold(
     app: &App,
-    holder: &Holder,
+    holder: &Payer,
     hold_id: &HoldId,
     capture: Capture,
     idempotency_key: &str,

@@ -8,7 +8,8 @@ use super::model::{Hold, HoldId};
 use super::store::{self, NewHold};
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
-use crate::credits::model::{AppId, Credits, Principal, RequestKey};
+use crate::credits::model::{AppId, Credits, RequestKey};
+use crate::credits::payer::{self, Payer};
 use crate::credits::spend_limits::LimitReached;
 use crate::db::DbError;
 
@@ -34,13 +35,13 @@ pub struct Placed {
     pub replayed: bool,
 }
 
-/// Sets credits of the user aside, free ones first, until they are captured or released.
+/// Sets credits of the payer aside, free ones first, until they are captured or released.
 ///
 /// # Errors
 /// [`PlaceHoldError`].
 pub async fn place_hold(
     app: &App,
-    user_id: &str,
+    payer: &Payer,
     reservation: &Reservation,
     idempotency_key: Option<&str>,
 ) -> Result<Placed, PlaceHoldError> {
@@ -53,11 +54,12 @@ pub async fn place_hold(
         expires_in_secs: reservation.expires_in_secs.unwrap_or(DEFAULT_TTL_SECS),
     };
     let key = RequestKey {
-        principal: Principal::user(user_id),
+        principal: payer.principal.clone(),
         key: idempotency_key,
         fingerprint: reservation.fingerprint(),
     };
     let mut connection = app.db.acquire().await?;
+    let user_id = &payer.user_id;
     let row = store::place_hold(&mut connection, user_id, &new, &key, &app.config.credits).await?;
     match row.outcome.as_str() {
         "done" => Ok(Placed {
@@ -120,12 +122,17 @@ pub enum PlaceHoldError {
     },
     /// The user has no account.
     NoAccount,
+    /// The service that asks has lost its credential meanwhile.
+    ServiceEnded,
     /// The database.
     Db(DbError),
 }
 
 impl From<DbError> for PlaceHoldError {
     fn from(error: DbError) -> Self {
+        if payer::is_service_ended(&error) {
+            return Self::ServiceEnded;
+        }
         Self::Db(error)
     }
 }
@@ -142,6 +149,7 @@ impl fmt::Display for PlaceHoldError {
             Self::TooManyHolds => f.write_str("too many holds are open"),
             Self::TooManyDeclines { .. } => f.write_str("too many declined requests"),
             Self::NoAccount => f.write_str("the user has no credit account"),
+            Self::ServiceEnded => f.write_str("the service's credential has ended"),
             Self::Db(error) => error.fmt(f),
         }
     }

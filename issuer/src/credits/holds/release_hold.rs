@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::holder::Holder;
 use super::model::{Hold, HoldId};
 use super::store;
 use crate::app::App;
 use crate::credits::fingerprint::Fingerprint;
 use crate::credits::model::RequestKey;
+use crate::credits::payer::Payer;
 use crate::db::DbError;
 
 /// A hold that was released, now or when its key was used before.
@@ -25,7 +25,7 @@ pub struct Released {
 /// [`ReleaseHoldError`].
 pub async fn release_hold(
     app: &App,
-    holder: &Holder,
+    holder: &Payer,
     hold_id: &HoldId,
     idempotency_key: &str,
 ) -> Result<Released, ReleaseHoldError> {

@@ -183,7 +183,7 @@ pub async fn release_hold(
     Ok(row)
 }
 
-/// Whose credits a hold has set aside, for a service of the hold's app.
+/// Whose credits a hold has set aside, for a service that may end it.
 pub async fn find_hold_user(
     connection: &mut PgConnection,
     service_id: &str,

@@ -22,6 +22,8 @@ pub enum Class {
     Refresh,
     /// `POST /auth/validate`.
     Validate,
+    /// Holds and charges by a service, per address.
+    Service,
     /// Every other request that changes something.
     Write,
 }
@@ -51,6 +53,8 @@ impl Class {
             Self::Refresh => per_minute(60),
             // Backends call it for each of their requests; it costs one signature check.
             Self::Validate => per_minute(6000),
+            // A gateway asks twice for each request that costs something.
+            Self::Service => per_minute(60_000),
             Self::Write => per_minute(120),
         }
     }
@@ -58,7 +62,7 @@ impl Class {
     /// Whether issuers count together. What is called for every request of a backend must not
     /// wait for another server.
     pub fn is_shared(self) -> bool {
-        self != Self::Validate
+        !matches!(self, Self::Validate | Self::Service)
     }
 
     /// A name that never changes: budgets in Redis outlive a release.
@@ -72,6 +76,7 @@ impl Class {
             Self::GiftCode => "gift_code",
             Self::Refresh => "refresh",
             Self::Validate => "validate",
+            Self::Service => "service",
             Self::Write => "write",
         }
     }

@@ -16,7 +16,7 @@ async fn service<'a>(
     app_id: &str,
     more: serde_json::Value,
 ) -> (String, Actor<'a>) {
-    let mut body = json!({"name": "gateway", "appId": app_id, "scopes": ["credits:holds"]});
+    let mut body = json!({"name": "gateway", "appId": app_id, "scopes": ["credits:hold"]});
     for (name, value) in more.as_object().expect("an object") {
         body[name] = value.clone();
     }
@@ -164,7 +164,7 @@ async fn only_a_fresh_admin_changes_apps_and_credentials() {
     let root = admin(&app, "root").await;
     let ada = app.user("ada").await;
     let shop = json!({"appId": "shop", "name": "x"});
-    let credential = json!({"name": "x", "appId": "shop", "scopes": ["credits:holds"]});
+    let credential = json!({"name": "x", "appId": "shop", "scopes": ["credits:hold"]});
     for (path, body) in [(APPS, &shop), (CREDENTIALS, &credential)] {
         ada.post(path, body.clone())
             .await
@@ -214,18 +214,18 @@ async fn a_secret_is_shown_once_and_stored_as_its_hash() {
             vec!["scopes"],
         ),
         (
-            json!({"name": "", "appId": "shop", "scopes": ["credits:holds"]}),
+            json!({"name": "", "appId": "shop", "scopes": ["credits:hold"]}),
             vec!["name"],
         ),
         (
-            json!({"name": "x", "appId": "shop", "scopes": ["credits:holds"], "expiresAt": "2026-03-01T12:00:00Z"}),
+            json!({"name": "x", "appId": "shop", "scopes": ["credits:hold"], "expiresAt": "2026-03-01T12:00:00Z"}),
             vec!["expiresAt"],
         ),
     ];
     for (body, fields) in problems {
         root.post(CREDENTIALS, body).await.expect_invalid(&fields);
     }
-    let unknown = json!({"name": "x", "appId": "none", "scopes": ["credits:holds"]});
+    let unknown = json!({"name": "x", "appId": "none", "scopes": ["credits:hold"]});
     root.post(CREDENTIALS, unknown)
         .await
         .expect_problem(404, "not_found");

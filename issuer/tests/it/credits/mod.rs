@@ -15,6 +15,7 @@ mod random;
 mod receipts;
 mod reconcile;
 mod refused_input;
+mod services;
 mod signup_bonus;
 mod sleeping;
 mod spend_limits;

@@ -15,7 +15,7 @@ use reference::{Answer, Free, Reference, Request};
 
 /// Operations of one run.
 const N_OPERATIONS: u32 = 3400;
-const PRINCIPALS: [&str; 2] = ["user:ada", "service:gateway"];
+const PRINCIPALS: [&str; 2] = ["user:ada", "app:gateway"];
 
 #[tokio::test]
 async fn random_operations_answer_as_the_model_does() {

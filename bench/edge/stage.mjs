@@ -1,0 +1,161 @@
+/**
+ * `stage.mjs FOLDER BACKEND`: what the gateway and its peers need to be measured. Writes a folder
+ * for each with its modules and the configuration of workerd, plays the issuer and the cache of a
+ * data centre, and signs tokens.
+ *
+ * Says one line of JSON when it is ready, and one for each line that it is told:
+ * `sign N` writes that many new tokens; `rotate` lets the next key sign and forgets the one before
+ * the last; `revoke SESSION` ends a session. It ends with its input.
+ */
+
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { build } from "esbuild";
+import { compile } from "../../edge-verifier/test/support/gateway.mjs";
+import { signingKey, startIssuer } from "../../edge-verifier/test/support/issuer.mjs";
+
+const ROOT = join(import.meta.dirname, "../..");
+const EDGE = join(ROOT, "edge-verifier");
+const AUDIENCE = "tollgate";
+const COMPATIBILITY_DATE = readFileSync(join(ROOT, "wrangler.toml"), "utf8").match(
+  /^compatibility_date = "(.*)"$/m,
+)[1];
+
+const [folder, backend, keyTtl = ""] = process.argv.slice(2);
+const issuer = await startIssuer();
+/** The key that signs is in the middle: the one before it is still published, the next one already. */
+let generation = 1;
+let signed = 0;
+publish();
+const cache = await startCache();
+gateway("ours");
+for (const name of ["believe", "jose", "pass"]) await peer(name);
+say({ issuer: issuer.url });
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [what, argument] = line.split(" ");
+  if (what === "sign") say({ tokens: sign(Number(argument)) });
+  if (what === "rotate") {
+    generation += 1;
+    publish();
+    say({ generation });
+  }
+  if (what === "revoke") {
+    issuer.revoke({ sid: argument });
+    say({ revoked: argument });
+  }
+}
+process.exit();
+
+function publish() {
+  issuer.tokenKey = signingKey(1000 + generation);
+  issuer.published = [generation - 1, generation, generation + 1].map((n) => signingKey(1000 + n).jwk);
+}
+
+/** A file of tokens, each of a user and a session of its own: user, session, token. */
+function sign(n) {
+  const lines = Array.from({ length: n }, () => {
+    signed += 1;
+    const number = String(signed).padStart(12, "0");
+    const [sub, sid] = [`user-${number}`, `session-${number}`];
+    const token = issuer.token({ sub, sid, email: `somebody.${signed}@example.com`, jti: `token-${signed}` });
+    return `${sub} ${sid} ${token}\n`;
+  });
+  const file = join(folder, "tokens");
+  writeFileSync(file, lines.join(""));
+  return file;
+}
+
+/** The gateway as it is deployed. */
+function gateway(name) {
+  const toml = `
+    [issuer]
+    url = "${issuer.url}"
+    audience = "${AUDIENCE}"
+    ${keyTtl && `jwks = { ${keyTtl} }`}
+    [[route]]
+    id = "api"
+    path = "/api/*"
+    methods = ["GET", "POST"]
+    roles = ["user", "admin"]
+    backend = { url = "${backend}", trust = "network" }`;
+  const snippets = readdirSync(join(EDGE, "build/snippets"), { recursive: true })
+    .filter((path) => path.endsWith(".js"))
+    .map((path) => `build/snippets/${path}`);
+  const modules = { "build/edge_bg.wasm": "wasm", "build/edge.json": "json" };
+  for (const path of ["entry.mjs", "build/edge.js", ...snippets]) modules[path] = "esModule";
+  const config = compile(toml);
+  for (const path of Object.keys(modules)) {
+    const to = join(folder, name, path);
+    mkdirSync(dirname(to), { recursive: true });
+    if (path === "build/edge.json") writeFileSync(to, config);
+    else copyFileSync(join(EDGE, path), to);
+  }
+  configure(name, modules, "entry.mjs");
+}
+
+async function peer(name) {
+  const stage = join(folder, "stage.json");
+  writeFileSync(stage, JSON.stringify({ backend, issuer: issuer.url, audience: AUDIENCE }));
+  await build({
+    entryPoints: [join(import.meta.dirname, `peer.${name}.mjs`)],
+    outfile: join(folder, name, "entry.mjs"),
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2024",
+    conditions: ["workerd"],
+    alias: { "bench-stage": stage },
+    nodePaths: [join(ROOT, ".tools/verify-bench/node_modules")],
+    logLevel: "warning",
+  });
+  configure(name, { "entry.mjs": "esModule" }, "entry.mjs");
+}
+
+/** The configuration of workerd; the first module is the one that answers. */
+function configure(name, modules, main) {
+  const paths = [main, ...Object.keys(modules).filter((path) => path !== main)];
+  const list = paths.map((path) => `(name = "${path}", ${modules[path]} = embed "${path}")`);
+  const text = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [${list.join(",\n        ")}],
+      compatibilityDate = "${COMPATIBILITY_DATE}",
+      globalOutbound = "network",
+      cacheApiOutbound = "cache")),
+    (name = "network", network = (allow = ["local", "private", "public"])),
+    (name = "cache", external = (address = "127.0.0.1:${cache}", http = (style = proxy))),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
+);
+`;
+  writeFileSync(join(folder, name, "config.capnp"), text);
+}
+
+/** The cache of a data centre as workerd asks for it: whole answers are put and got under a URL. */
+async function startCache() {
+  const held = new Map();
+  const server = createServer(async (request, response) => {
+    if (request.method === "PUT") {
+      held.set(request.url, Buffer.concat(await request.toArray()));
+      return response.writeHead(204).end();
+    }
+    const found = held.get(request.url);
+    if (!found) return response.writeHead(504, { "cf-cache-status": "MISS" }).end();
+    const end = found.indexOf("\r\n\r\n");
+    const lines = found.subarray(0, end).toString().split("\r\n").slice(1);
+    const headers = lines.map((line) => line.split(/: ?(.*)/s, 2));
+    response.writeHead(200, [...headers.flat(), "cf-cache-status", "HIT"]).end(found.subarray(end + 4));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server.address().port;
+}
+
+function say(value) {
+  console.log(JSON.stringify(value));
+}
