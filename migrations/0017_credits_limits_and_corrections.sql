@@ -237,7 +237,7 @@ begin
   if credits.anything_due(a, v_now, p_daily_amount) then
     a := credits.settle(a, v_now, p_daily_amount, p_daily_expires_hours);
   end if;
-  select l.* into v_lots from credits.allocate(a.id, p_amount, v_now) l;
+  select l.available, l.credit_grant_ids, l.deltas into v_lots from credits.allocate(a.id, p_amount, v_now) l;
   if v_lots.available < p_amount then
     v_decline := credits.decline(a, 'usage', p_amount, v_lots.available, p_app_id, p_description, p_metadata,
                                  p_key_scope, p_idempotency_key, p_fingerprint, v_now);

@@ -8,6 +8,7 @@
  * the last; `revoke SESSION` ends a session. It ends with its input.
  */
 
+import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -31,7 +32,8 @@ let generation = 1;
 let signed = 0;
 publish();
 const cache = await startCache();
-gateway("ours");
+gateway("ours", `trust = "network"`);
+gateway("signing", "assertion = true");
 for (const name of ["believe", "jose", "pass"]) await peer(name);
 say({ issuer: issuer.url });
 
@@ -69,8 +71,8 @@ function sign(n) {
   return file;
 }
 
-/** The gateway as it is deployed. */
-function gateway(name) {
+/** The gateway as it is deployed, for a backend that believes it or wants its signature. */
+function gateway(name, believed) {
   const toml = `
     [issuer]
     url = "${issuer.url}"
@@ -81,7 +83,7 @@ function gateway(name) {
     path = "/api/*"
     methods = ["GET", "POST"]
     roles = ["user", "admin"]
-    backend = { url = "${backend}", trust = "network" }`;
+    backend = { url = "${backend}", ${believed} }`;
   const snippets = readdirSync(join(EDGE, "build/snippets"), { recursive: true })
     .filter((path) => path.endsWith(".js"))
     .map((path) => `build/snippets/${path}`);
@@ -94,7 +96,7 @@ function gateway(name) {
     if (path === "build/edge.json") writeFileSync(to, config);
     else copyFileSync(join(EDGE, path), to);
   }
-  configure(name, modules, "entry.mjs");
+  configure(name, modules, "entry.mjs", { EDGE_SIGNING_KEY: randomBytes(32).toString("base64url") });
 }
 
 async function peer(name) {
@@ -116,14 +118,16 @@ async function peer(name) {
 }
 
 /** The configuration of workerd; the first module is the one that answers. */
-function configure(name, modules, main) {
+function configure(name, modules, main, secrets = {}) {
   const paths = [main, ...Object.keys(modules).filter((path) => path !== main)];
   const list = paths.map((path) => `(name = "${path}", ${modules[path]} = embed "${path}")`);
+  const bindings = Object.entries(secrets).map(([key, value]) => `(name = "${key}", text = "${value}")`);
   const text = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
       modules = [${list.join(",\n        ")}],
+      bindings = [${bindings.join(", ")}],
       compatibilityDate = "${COMPATIBILITY_DATE}",
       globalOutbound = "network",
       cacheApiOutbound = "cache")),

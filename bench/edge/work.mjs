@@ -1,7 +1,7 @@
 /**
  * What the gateway does to requests and answers besides verifying, as one would write it in
  * JavaScript: paths that can be read in two ways, routes, headers nobody may set from outside,
- * the caller's identity, a time limit, no storing of answers.
+ * the caller's identity, a name in logs and traces, a time limit, no storing of answers.
  */
 
 import { backend } from "bench-stage";
@@ -31,6 +31,7 @@ const UNWANTED = new Set([
   "x-http-method-override",
   "x-method-override",
   "x-real-ip",
+  "x-request-id",
 ]);
 const TIMEOUT_MS = 30_000;
 
@@ -61,18 +62,31 @@ export async function forward(request, { url, route }, claims) {
   upstream.headers.set("x-auth-exp", String(claims.exp));
   upstream.headers.set("x-auth-role", encode(claims.role));
   if (claims.email_verified) upstream.headers.set("x-auth-email", encode(claims.email));
+  const id = crypto.randomUUID().replaceAll("-", "");
+  const trace = traceOf(request, id);
+  upstream.headers.set("x-request-id", id);
+  upstream.headers.set("traceparent", trace);
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
   try {
     const response = await fetch(upstream, { redirect: "manual", signal: abort.signal });
     const answer = new Response(response.body, response);
     answer.headers.set("cache-control", "private, no-store");
+    answer.headers.set("x-request-id", id);
+    answer.headers.set("traceparent", trace);
     return answer;
   } catch {
     return refuse(502, "upstream_unreachable");
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A step in the client's trace, or in one that begins here. */
+function traceOf(request, id) {
+  const span = crypto.randomUUID().replaceAll("-", "").slice(16);
+  const found = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/.exec(request.headers.get("traceparent") ?? "");
+  return found ? `00-${found[1]}-${span}-${found[2]}` : `00-${id}-${span}-01`;
 }
 
 /** A problem document. */

@@ -151,6 +151,11 @@ fn resolve_route(
         backend: backend?,
     };
     refuse_cookie_without_origins(file, line, &route);
+    refuse_no_methods(file, line, &route);
+    Some(route)
+}
+
+fn refuse_no_methods(file: &Table<'_>, line: usize, route: &Route) {
     if route.methods.is_empty() {
         file.note(
             line,
@@ -158,7 +163,6 @@ fn resolve_route(
             "list at least one method",
         );
     }
-    Some(route)
 }
 
 fn resolve_revocation(rules: &RuleKeys) -> RevocationRule {

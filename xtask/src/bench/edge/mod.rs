@@ -142,21 +142,23 @@ fn figures(rounds: &[Round]) -> Result<Vec<Figure>> {
 }
 
 /// A name, the worker, whether the tokens are few and repeat, and what its answers must be.
-const CONTESTANTS: [(&str, &str, bool, Check<'static>); 6] = [
+const CONTESTANTS: [(&str, &str, bool, Check<'static>); 7] = [
     ("ours, never seen", "ours", false, &traffic::verified),
     ("believing", "believe", false, &traffic::believed),
     ("jose", "jose", false, &traffic::verified),
     ("passing on", "pass", false, &traffic::untouched),
     ("ours, repeated", "ours", true, &traffic::verified),
     ("believing, repeated", "believe", true, &traffic::believed),
+    ("ours, signing", "signing", false, &traffic::verified),
 ];
 
-/// The aim for the bare pass-through is none to fail by.
-const GOALS: [(&str, &str, Goal); 4] = [
+/// The aim for the bare pass-through is none to fail by, and assertions have their price.
+const GOALS: [(&str, &str, Goal); 5] = [
     ("ours, never seen", "believing", Goal::AtLeast(800)),
     ("ours, repeated", "believing, repeated", Goal::AtLeast(900)),
     ("ours, never seen", "jose", Goal::AtLeast(1250)),
     ("ours, never seen", "passing on", Goal::Reported),
+    ("ours, signing", "ours, never seen", Goal::Reported),
 ];
 
 /// Three times what the gateway remembers, so that none is ever found there.
