@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { makeServiceToken, secretBinding, startPaid } from "./support/paid.mjs";
 import { until } from "./support/tollgate.mjs";
 import { code } from "./support/world.mjs";
+import { minuteWithRoom } from "./support/minute.mjs";
 
 const ROUTES = `
   [[route]]
@@ -253,6 +254,7 @@ test("whoever_asks_too_often_pays_for_what_was_let_through_and_for_nothing_else"
       [gateway, "/many/200", 3],
     ].entries()) {
       const user = await world.user(`often${n}`);
+      await minuteWithRoom(10_000);
       const call = () => fetch(`${url}${path}`, { headers: { authorization: `Bearer ${user.token}` } });
       for (let n = 0; n < passed; n += 1) assert.equal((await call()).headers.get("x-credits-charged"), "3", path);
       const before = posts(/./).length;
@@ -265,6 +267,7 @@ test("whoever_asks_too_often_pays_for_what_was_let_through_and_for_nothing_else"
     }
     const headers = { authorization: "Bearer a.b.c", "cf-connecting-ip": "203.0.113.9" };
     const guess = () => fetch(`${gateway.url}/many/200`, { headers });
+    await minuteWithRoom(10_000);
     assert.equal(await error(await guess()), "401 malformed");
     const refused = await guess();
     assert.equal(refused.headers.get("x-credits-charged"), null, "nobody has paid for a guess");
