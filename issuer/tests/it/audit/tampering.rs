@@ -34,9 +34,10 @@ async fn tamper(app: &TestApp, sql: &'static str) {
 }
 
 /// Seals until the sealer need not read the whole trail each second; other tests share the server
-/// and their transactions are waited for too.
+/// and their transactions, some of which take seconds, are waited for too.
 async fn raise_low(app: &TestApp) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         app.advance(Duration::seconds(11)).await;
         audit::seal(&app.app).await.expect("sealed");
         let low: i64 = app.db.value("select low_id from auth.audit_progress").await;
