@@ -1,9 +1,8 @@
 //! The `Idempotency-Key` of a request: header or field, which mean the same.
 
-use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use poem::Request;
 
+use super::header_extractor::header_extractor;
 use super::problem::{FieldError, Problem, Public, Refusal};
 
 /// The header. Unlike a plain header parameter it refuses what it cannot read: a key that is
@@ -41,27 +40,8 @@ impl IdempotencyKey {
     }
 }
 
-impl<'a> ApiExtractor<'a> for IdempotencyKey {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-    type ParamType = String;
-    type ParamRawType = String;
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Header)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<String>,
-    ) -> Result<Self> {
-        Self::of(request).map_err(|problem| Refusal::<Public>::from(problem).into())
-    }
-}
+header_extractor!(IdempotencyKey, |request| Self::of(request)
+    .map_err(|problem| Refusal::<Public>::from(problem).into()));
 
 fn is_well_formed(key: &[u8]) -> bool {
     (1..=MAX_KEY_BYTES).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic)

@@ -1,9 +1,9 @@
 //! `If-Match`: a change that is made only to the version its author has seen (RFC 9110, 13.1.1).
 
+use poem::Request;
 use poem::http::header;
-use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::header_extractor::header_extractor;
 
 /// The versions a change may be made to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,27 +41,7 @@ fn version(tag: &str) -> Option<i64> {
     digits.parse().ok().filter(|_| plain)
 }
 
-impl<'a> ApiExtractor<'a> for IfMatch {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-    type ParamType = String;
-    type ParamRawType = String;
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Header)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<String>,
-    ) -> Result<Self> {
-        Ok(Self::of(request))
-    }
-}
+header_extractor!(IfMatch, |request| Ok(Self::of(request)));
 
 /// A client has seen one version, at most a few.
 const MAX_TAGS: usize = 16;

@@ -8,6 +8,7 @@ mod client_ip;
 pub mod cookies;
 mod cors;
 mod docs;
+mod header_extractor;
 mod health;
 mod idempotency;
 mod if_match;

@@ -1,9 +1,8 @@
 //! The access token of the user a service acts for, beside the service's own secret.
 
-use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use poem::Request;
 
+use super::header_extractor::header_extractor;
 use super::problem::{Problem, ProblemCode, Refusal, SignedIn};
 use crate::secret::SecretText;
 
@@ -31,26 +30,7 @@ impl UserToken {
     }
 }
 
-impl<'a> ApiExtractor<'a> for UserToken {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-    type ParamType = String;
-    type ParamRawType = String;
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Header)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _: &mut RequestBody,
-        _: ExtractParamOptions<String>,
-    ) -> Result<Self> {
-        Self::of(request).map_err(|problem| Refusal::<SignedIn>::from(problem).into())
-    }
-}
+header_extractor!(UserToken, |request| Self::of(request)
+    .map_err(|problem| Refusal::<SignedIn>::from(problem).into()));
 
 const HEADER: &str = "x-user-token";
