@@ -8,6 +8,7 @@
 
 import { unavailable, VerifyError } from "../errors.mjs";
 import { sleep } from "../fetching.mjs";
+import { HARD_MS, REFETCH_EVERY_MS, SOFT_MS } from "../webcrypto/bounds.mjs";
 import { readKeySet } from "../webcrypto/key_set.mjs";
 import { Backoff, since } from "../webcrypto/time.mjs";
 
@@ -102,10 +103,7 @@ export class EdgeKeys {
   }
 }
 
-// The bounds of `shared-claims/src/key_cache.rs`, with their reasons there.
-const SOFT_MS = 300_000;
-const HARD_MS = 3_600_000;
-const REFETCH_EVERY_MS = 30_000;
+// As in `shared-claims/src/key_cache.rs`.
 const PRESUMED_DEAD_MS = 5_000;
 const LOOK_EVERY_MS = 25;
 

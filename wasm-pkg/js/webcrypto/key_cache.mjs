@@ -7,6 +7,7 @@
  */
 
 import { unavailable, VerifyError } from "../errors.mjs";
+import { HARD_MS, REFETCH_EVERY_MS, SOFT_MS } from "./bounds.mjs";
 import { readKeySet, writeKeySet } from "./key_set.mjs";
 import { Backoff, since } from "./time.mjs";
 
@@ -146,8 +147,3 @@ export class KeyCache {
     else this.#backoff.succeeded();
   }
 }
-
-// The bounds of `shared-claims/src/key_cache.rs`, with their reasons there.
-const SOFT_MS = 300_000;
-const HARD_MS = 3_600_000;
-const REFETCH_EVERY_MS = 30_000;
