@@ -65,8 +65,8 @@ create function credits.use_credits_batch(
   returns setof credits.charge
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' as $$
 declare
-  -- Each charge may take a savepoint, and past 64 of them other sessions must look up on disk
-  -- which of them were committed.
+  -- Those posted together take one savepoint and each other charge one of its own, and past 64
+  -- of them other sessions must look up on disk which of them were committed.
   c_max_charges constant integer := 60;
   v_obtained text[];
   v_charges credits.charge[];
@@ -82,36 +82,25 @@ begin
   begin
     v_charges := credits.charge_ordinary(p_user_ids, p_amounts, p_app_ids, p_descriptions, p_metadata,
       p_key_scopes, p_idempotency_keys, p_fingerprints, p_daily_amount, v_obtained);
-    for i in 1 .. cardinality(p_user_ids) loop
-      if v_charges[i] is null then
-        v_charges[i] := case
-          when p_user_ids[i] = any (v_obtained) then
-            credits.use_credits(
-              p_user_ids[i], p_amounts[i], p_app_ids[i], p_descriptions[i], p_metadata[i],
-              p_key_scopes[i], p_idempotency_keys[i], p_fingerprints[i], p_daily_amount, p_daily_expires_hours)
-          else credits.as_charge('alone', false, null, null, null) end;
-      end if;
-    end loop;
-    return query select c.* from unnest(v_charges) c;
-    return;
   exception when others then
-    -- One of them raised and undid all. That hardly ever happens, so that only now each is given
-    -- a savepoint of its own.
-    null;
+    -- One of them raised and undid all; below it does so for itself alone.
+    v_charges := '{}';
   end;
   for i in 1 .. cardinality(p_user_ids) loop
-    if p_user_ids[i] <> all (v_obtained) then
+    if (v_charges[i]).outcome is not null then
+      return next v_charges[i];
+    elsif p_user_ids[i] <> all (v_obtained) then
       return next credits.as_charge('alone', false, null, null, null);
-      continue;
+    else
+      begin
+        return next credits.use_credits(
+          p_user_ids[i], p_amounts[i], p_app_ids[i], p_descriptions[i], p_metadata[i],
+          p_key_scopes[i], p_idempotency_keys[i], p_fingerprints[i], p_daily_amount, p_daily_expires_hours);
+      exception when others then
+        -- Its error is its own: the caller sends it alone and hears it there.
+        return next credits.as_charge('alone', false, null, null, null);
+      end;
     end if;
-    begin
-      return next credits.use_credits(
-        p_user_ids[i], p_amounts[i], p_app_ids[i], p_descriptions[i], p_metadata[i],
-        p_key_scopes[i], p_idempotency_keys[i], p_fingerprints[i], p_daily_amount, p_daily_expires_hours);
-    exception when others then
-      -- Its error is its own: the caller sends it alone and hears it there.
-      return next credits.as_charge('alone', false, null, null, null);
-    end;
   end loop;
 end $$;
 comment on function credits.use_credits_batch is
