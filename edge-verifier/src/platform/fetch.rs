@@ -57,17 +57,10 @@ pub async fn get(
     timeout_ms: u32,
     max_bytes: usize,
 ) -> Result<Fetched, FetchFault> {
-    let controller = AbortController::default();
-    let signal = controller.signal();
-    let answer = pin!(get_whole(url, etag, &signal, max_bytes));
-    let outcome = match select(answer, pin!(clock::sleep(timeout_ms))).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err(FetchFault::TimedOut),
-    };
-    if outcome.is_err() {
-        controller.abort();
-    }
-    outcome
+    within(timeout_ms, async |signal| {
+        get_whole(url, etag, signal, max_bytes).await
+    })
+    .await
 }
 
 /// A question to the issuer in the name of a service. It holds tokens, hence no `Debug`.
@@ -104,9 +97,20 @@ pub async fn post(
     timeout_ms: u32,
     max_bytes: usize,
 ) -> Result<Answered, FetchFault> {
+    within(timeout_ms, async |signal| {
+        post_whole(asked, signal, max_bytes).await
+    })
+    .await
+}
+
+/// Ends a request that takes too long, or of which the rest is not wanted.
+async fn within<T>(
+    timeout_ms: u32,
+    request: impl AsyncFnOnce(&AbortSignal) -> Result<T, FetchFault>,
+) -> Result<T, FetchFault> {
     let controller = AbortController::default();
     let signal = controller.signal();
-    let answer = pin!(post_whole(asked, &signal, max_bytes));
+    let answer = pin!(request(&signal));
     let outcome = match select(answer, pin!(clock::sleep(timeout_ms))).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => Err(FetchFault::TimedOut),
