@@ -153,6 +153,30 @@ impl VerifyError {
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
+
+    /// The refusal in a sentence, for people; it may change.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "the token is not one",
+            Self::TooLarge => "the token is larger than 8 KiB",
+            Self::UnsupportedAlgorithm => "the token is not signed with Ed25519",
+            Self::UnsupportedType => "the token is not an access token",
+            Self::CriticalHeader => "the token's header demands an extension or brings its own key",
+            Self::MissingKeyId => "the token does not name its key",
+            Self::UnknownKey => "the issuer has no such key",
+            Self::BadSignature => "the signature is not by the key that the token names",
+            Self::MissingClaim(_) => "a claim is missing",
+            Self::InvalidClaim(_) => "a claim has the wrong form",
+            Self::WrongIssuer => "the token is from another issuer",
+            Self::WrongAudience => "the token is for somebody else",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::IssuedInFuture => "the token was issued in the future; compare the clocks",
+            Self::LifetimeTooLong => "the token is valid for longer than tokens may be",
+            Self::Revoked => "the token was revoked",
+            Self::KeysUnavailable => "what is needed to verify cannot be had at present; try again",
+        }
+    }
 }
 
 impl Part {

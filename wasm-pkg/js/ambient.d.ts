@@ -19,6 +19,9 @@ declare module "node:path" {
 
 declare const __dirname: string;
 
+// CommonJS.
+declare const module: { exports: object };
+
 declare module "*.wasm?module" {
   const module: WebAssembly.Module;
   export default module;

@@ -8,7 +8,8 @@ import { VerifyError } from "./errors.mjs";
 
 /** @param {unknown} token */
 export function checkToken(token) {
-  if (typeof token !== "string") throw new VerifyError("malformed", { detail: "not a string" });
+  if (typeof token === "string") return;
+  throw new VerifyError("malformed", "the token is not one", { detail: "not a string" });
 }
 
 /** @param {KeySetCopy} copy */

@@ -32,15 +32,19 @@ export const amountOf = (answer) => answer >>> 8;
  */
 
 export class Core {
-  /** @type {any} */
-  #raw;
+  /**
+   * The module's own functions: for those who take and give nothing but numbers.
+   *
+   * @type {any}
+   */
+  raw;
 
   /** Where the last token was written; good until the memory grows or the room moves. */
   #tokenRoom = new Uint8Array();
 
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
-    this.#raw = instance.exports;
+    this.raw = instance.exports;
   }
 
   /**
@@ -49,9 +53,9 @@ export class Core {
    * @param {number} leewaySecs
    */
   open(issuer, audiences, leewaySecs) {
-    this.#raw.open(this.#write(encoder.encode(issuer)), leewaySecs);
+    this.raw.open(this.#write(encoder.encode(issuer)), leewaySecs);
     for (const audience of audiences) {
-      this.#raw.add_audience(this.#write(encoder.encode(audience)));
+      this.raw.add_audience(this.#write(encoder.encode(audience)));
     }
   }
 
@@ -61,11 +65,7 @@ export class Core {
    * @param {string} document
    */
   useKeySet(document) {
-    return this.#raw.use_key_set(this.#write(encoder.encode(document))) ? "" : this.words();
-  }
-
-  useRevocations() {
-    this.#raw.use_revocations();
+    return this.raw.use_key_set(this.#write(encoder.encode(document))) ? "" : this.words();
   }
 
   /**
@@ -75,7 +75,7 @@ export class Core {
    * @returns {number} an answer
    */
   verify(token, now, { keysMs, pollMs }) {
-    return this.#raw.verify(this.#writeToken(token), now, keysMs, pollMs);
+    return this.raw.verify(this.#writeToken(token), now, keysMs, pollMs);
   }
 
   /**
@@ -84,55 +84,12 @@ export class Core {
    * @returns {number} an answer
    */
   verifyAtOnce(token, now) {
-    return this.#raw.verify_at_once(this.#writeToken(token), now);
-  }
-
-  /**
-   * 0 when tokens have to be judged in full, else a number that changes when what was accepted
-   * might be judged differently now, but for its times.
-   *
-   * @param {number} now
-   * @returns {number}
-   */
-  standing(now) {
-    return this.#raw.standing(now);
-  }
-
-  /** From when on the token accepted last is good, in milliseconds. */
-  goodFrom() {
-    return this.#raw.good_from();
-  }
-
-  /** Until when. */
-  goodUntil() {
-    return this.#raw.good_until();
-  }
-
-  /**
-   * @param {number} now
-   * @param {{ keysMs: number, pollMs: number }} waited
-   * @returns {number} an answer
-   */
-  prepare(now, { keysMs, pollMs }) {
-    return this.#raw.prepare(now, keysMs, pollMs);
-  }
-
-  /** @param {number} now */
-  pollIfDue(now) {
-    this.#raw.poll_if_due(now);
-  }
-
-  /**
-   * @param {boolean} ofFeed
-   * @returns {number} a ticket, or 0
-   */
-  takeKeysErrand(ofFeed) {
-    return this.#raw.take_keys_errand(ofFeed);
+    return this.raw.verify_at_once(this.#writeToken(token), now);
   }
 
   /** @returns {Poll | null} */
   takePollErrand() {
-    const ticket = this.#raw.take_poll_errand();
+    const ticket = this.raw.take_poll_errand();
     if (ticket === 0) return null;
     const [since = "", etag = ""] = this.words().split(" ");
     return { ticket, since, etag };
@@ -148,7 +105,7 @@ export class Core {
    */
   keysFetched(ofFeed, ticket, document, fetchedAt, now) {
     const length = this.#write(document);
-    return this.#raw.keys_fetched(ofFeed, ticket, length, fetchedAt, now, jitter()) !== 0;
+    return this.raw.keys_fetched(ofFeed, ticket, length, fetchedAt, now, jitter()) !== 0;
   }
 
   /**
@@ -161,15 +118,7 @@ export class Core {
   pollAnswered(ticket, document, etag, now) {
     const tag = encoder.encode(etag);
     this.#write(document, tag);
-    return this.#raw.poll_answered(ticket, document.length, tag.length, now, jitter()) !== 0;
-  }
-
-  /**
-   * @param {number} ticket
-   * @param {number} now
-   */
-  pollNotModified(ticket, now) {
-    this.#raw.poll_not_modified(ticket, now);
+    return this.raw.poll_answered(ticket, document.length, tag.length, now, jitter()) !== 0;
   }
 
   /**
@@ -180,13 +129,7 @@ export class Core {
    * @param {number} now
    */
   importKeys(document, fetchedAt, now) {
-    return this.#raw.import_keys(this.#write(document), fetchedAt, now) ? "" : this.words();
-  }
-
-  /** @returns {{ document: string, fetchedAt: number } | null} */
-  exportKeys() {
-    const fetchedAt = this.#raw.export_keys();
-    return fetchedAt === 0 ? null : { document: this.words(), fetchedAt };
+    return this.raw.import_keys(this.#write(document), fetchedAt, now) ? "" : this.words();
   }
 
   /**
@@ -194,38 +137,25 @@ export class Core {
    * @returns {string} JSON
    */
   state(now) {
-    this.#raw.state(now);
+    this.raw.state(now);
     return this.words();
   }
 
   /**
-   * @param {Uint8Array} publicKey
-   * @param {Uint8Array} message
-   * @param {Uint8Array} signature
-   * @returns {boolean}
-   */
-  verifySignature(publicKey, message, signature) {
-    this.#write(publicKey, message, signature);
-    return this.#raw.verify_signature(publicKey.length, message.length, signature.length) !== 0;
-  }
-
-  /**
-   * As the tables alone say it: 1 when valid, 2 when not, 0 when there are none.
+   * What the library or the tables alone say of a signature.
    *
-   * @param {Uint8Array} publicKey
-   * @param {Uint8Array} message
-   * @param {Uint8Array} signature
+   * @param {"verify_signature" | "verify_signature_by_tables"} rule
+   * @param {...Uint8Array} parts public key, message and signature
    * @returns {number}
    */
-  verifySignatureByTables(publicKey, message, signature) {
-    this.#write(publicKey, message, signature);
-    const { verify_signature_by_tables: verify } = this.#raw;
-    return verify(publicKey.length, message.length, signature.length);
+  verdict(rule, ...parts) {
+    this.#write(...parts);
+    return this.raw[rule](...parts.map((part) => part.length));
   }
 
   /** What the last call had to say. */
   words() {
-    const { memory, output, output_len } = this.#raw;
+    const { memory, output, output_len } = this.raw;
     return decoder.decode(new Uint8Array(memory.buffer, output(), output_len()));
   }
 
@@ -259,7 +189,7 @@ export class Core {
 
   /** @param {number} length */
   #room(length) {
-    const { memory, input } = this.#raw;
+    const { memory, input } = this.raw;
     const at = input(length) >>> 0;
     const room = this.#tokenRoom;
     if (room.buffer !== memory.buffer || room.byteOffset !== at || room.length !== length) {

@@ -1,5 +1,7 @@
 /** @import { VerifyErrorCode } from "../index.js" */
 
+const BRAND = Symbol.for("@tollgate/verifier/VerifyError");
+
 /**
  * Why a token was not accepted. See `index.d.ts`.
  */
@@ -9,17 +11,23 @@ export class VerifyError extends Error {
 
   /**
    * @param {VerifyErrorCode} code
+   * @param {string} meaning
    * @param {{ detail?: string, retryAfter?: number, cause?: unknown }} [more]
    */
-  constructor(code, { detail, retryAfter, cause } = {}) {
-    super(
-      detail ? `${MESSAGES[code]} (${detail})` : MESSAGES[code],
-      cause === undefined ? {} : { cause },
-    );
+  constructor(code, meaning, { detail, retryAfter, cause } = {}) {
+    super(detail ? `${meaning} (${detail})` : meaning, cause === undefined ? {} : { cause });
     this.code = code;
     if (detail && CLAIM_CODES.has(code)) this.claim = detail;
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
-    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  // On the prototype, as the names of the built-in errors are.
+  get name() {
+    return "VerifyError";
+  }
+
+  get [BRAND]() {
+    return true;
   }
 
   /**
@@ -33,21 +41,17 @@ export class VerifyError extends Error {
   }
 }
 
-// On the prototype and not enumerable, as the names of the built-in errors are.
-Object.defineProperty(VerifyError.prototype, "name", {
-  value: "VerifyError",
-  configurable: true,
-  writable: true,
-});
-
 /**
- * The error for a refusal in the core's words: a code, or a code with its detail in parentheses.
+ * The error for a refusal in the core's words: `code: meaning` or `code (detail): meaning`.
  *
  * @param {string} words
  */
 export function refusal(words) {
-  const [code, detail] = words.split(" (");
-  return new VerifyError(/** @type {VerifyErrorCode} */ (code), { detail: detail?.slice(0, -1) });
+  const [what, meaning] = words.split(": ");
+  const [code, detail] = what.split(" (");
+  return new VerifyError(/** @type {VerifyErrorCode} */ (code), meaning, {
+    detail: detail?.slice(0, -1),
+  });
 }
 
 /**
@@ -57,32 +61,10 @@ export function refusal(words) {
  * @param {{ detail?: string, cause?: unknown }} [more]
  */
 export function unavailable(retryAfter = 1, more = {}) {
-  return new VerifyError("keys_unavailable", { ...more, retryAfter });
+  return new VerifyError("keys_unavailable", UNAVAILABLE, { ...more, retryAfter });
 }
-
-const BRAND = Symbol.for("@tollgate/verifier/VerifyError");
 
 /** Codes whose detail is the name of a claim. */
 const CLAIM_CODES = new Set(["missing_claim", "invalid_claim"]);
 
-/** @type {Record<VerifyErrorCode, string>} */
-const MESSAGES = {
-  malformed: "the token is not one",
-  too_large: "the token is larger than 8 KiB",
-  unsupported_algorithm: "the token is not signed with Ed25519",
-  unsupported_type: "the token is not an access token",
-  critical_header: "the token's header demands an extension or brings its own key",
-  missing_key_id: "the token does not name its key",
-  unknown_key: "the issuer has no such key",
-  bad_signature: "the signature is not by the key that the token names",
-  missing_claim: "a claim is missing",
-  invalid_claim: "a claim has the wrong form",
-  wrong_issuer: "the token is from another issuer",
-  wrong_audience: "the token is for somebody else",
-  expired: "the token has expired",
-  not_yet_valid: "the token is not valid yet",
-  issued_in_future: "the token was issued in the future; compare the clocks",
-  lifetime_too_long: "the token is valid for longer than tokens may be",
-  revoked: "the token was revoked",
-  keys_unavailable: "what is needed to verify cannot be had at present; try again",
-};
+const UNAVAILABLE = "what is needed to verify cannot be had at present; try again";

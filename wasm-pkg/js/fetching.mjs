@@ -1,15 +1,46 @@
 /**
  * Requests to the issuer: bounded in time and size, never redirected.
+ *
+ * @import { Runtime } from "./hosts/runtimes.mjs"
+ * @import { Settings } from "./options.mjs"
  */
 
 /**
- * The body is empty unless the status is 200.
+ * The status is 0 when nothing could be had; the body is empty unless the status is 200.
  *
  * @typedef {{ status: number, body: Uint8Array, etag: string }} Fetched
  */
 
 /**
- * Rejects on anything but an answer with a body of at most `maxBytes`.
+ * A key set.
+ *
+ * @param {Pick<Runtime, "requests">} runtime
+ * @param {Pick<Settings, "fetch">} settings
+ * @param {string | null} url
+ */
+export async function getKeySet({ requests }, { fetch }, url) {
+  return (await get(fetch, /** @type {string} */ (url), requests, MAX_KEY_SET_BYTES)).body;
+}
+
+/**
+ * The feed: what came after `since`, and nothing when it is still the one of `etag`.
+ *
+ * @param {Runtime} runtime
+ * @param {Settings} settings
+ * @param {string} since
+ * @param {string} etag
+ */
+export function getFeed({ requests, sendsEntityTags }, { fetch, revocationsUri }, since, etag) {
+  const url = new URL(/** @type {string} */ (revocationsUri));
+  if (since) url.searchParams.set("since", since);
+  const headers = new Headers();
+  if (etag && sendsEntityTags) headers.set("if-none-match", etag);
+  return get(fetch, url.href, { ...requests, headers }, MAX_FEED_BYTES);
+}
+
+/**
+ * Never rejects. The time limit is kept here, as a `fetch` of the caller's own need not heed the
+ * signal.
  *
  * @param {typeof globalThis.fetch} fetch
  * @param {string} url
@@ -17,15 +48,27 @@
  * @param {number} maxBytes
  * @returns {Promise<Fetched>}
  */
-export async function get(fetch, url, init, maxBytes) {
+async function get(fetch, url, init, maxBytes) {
   const abort = new AbortController();
-  const request = fetch(url, { ...init, redirect: "manual", signal: abort.signal });
-  const fetched = request.then((response) => readResponse(response, maxBytes));
-  // The time limit is kept here, as a `fetch` of the caller's own need not heed the signal.
+  const nothing = { status: 0, body: new Uint8Array(), etag: "" };
+  const request = { ...init, redirect: /** @type {const} */ ("manual"), signal: abort.signal };
+  const fetched = read(fetch, url, request, maxBytes).catch(() => nothing);
   const inTime = await within(FETCH_TIMEOUT_MS, fetched);
   abort.abort();
-  if (inTime) return fetched;
-  throw new Error(`no answer within ${FETCH_TIMEOUT_MS} ms`);
+  return inTime ? fetched : nothing;
+}
+
+/**
+ * @param {typeof globalThis.fetch} fetch
+ * @param {string} url
+ * @param {RequestInit} request
+ * @param {number} maxBytes
+ * @returns {Promise<Fetched>}
+ */
+async function read(fetch, url, request, maxBytes) {
+  const { status, body, headers } = await fetch(url, request);
+  const bytes = status === 200 && body ? await readBody(body, maxBytes) : new Uint8Array();
+  return { status, body: bytes, etag: headers.get("etag") ?? "" };
 }
 
 /**
@@ -53,19 +96,7 @@ export function within(ms, promise) {
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * @param {Response} response
- * @param {number} maxBytes
- * @returns {Promise<Fetched>}
- */
-async function readResponse(response, maxBytes) {
-  const { status, body, headers } = response;
-  const etag = headers.get("etag") ?? "";
-  if (status !== 200 || body === null) return { status, body: new Uint8Array(), etag };
-  return { status, body: await readBody(body, maxBytes), etag };
-}
-
-/**
- * @param {ReadableStream<Uint8Array>} stream
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
  * @param {number} maxBytes
  */
 export async function readBody(stream, maxBytes) {
@@ -74,7 +105,7 @@ export async function readBody(stream, maxBytes) {
   let length = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return joined(chunks, length);
+    if (done) return new Uint8Array(await new Blob(chunks).arrayBuffer());
     chunks.push(value);
     length += value.length;
     if (length > maxBytes) {
@@ -84,19 +115,9 @@ export async function readBody(stream, maxBytes) {
   }
 }
 
-/**
- * @param {Uint8Array[]} chunks
- * @param {number} length
- */
-function joined(chunks, length) {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
-}
-
 /** Shorter than a verifier presumes a load dead. */
 const FETCH_TIMEOUT_MS = 3000;
+
+// The limits of `shared-claims`.
+const MAX_KEY_SET_BYTES = 64 * 1024;
+const MAX_FEED_BYTES = 256 * 1024;

@@ -100,11 +100,12 @@ function checkFetch(own) {
  * @param {unknown} value
  */
 function url(name, value) {
-  demand(typeof value === "string" || value instanceof URL, `needs ${name} to be a URL`);
-  const text = String(value);
-  demand(URL.canParse(text), `needs ${name} to be an absolute URL`);
-  const { protocol, hostname, username, password, href } = new URL(text);
-  demand(username === "" && password === "", `needs ${name} without user name and password`);
+  demand(
+    (typeof value === "string" || value instanceof URL) && URL.canParse(value),
+    `needs ${name} to be an absolute URL`,
+  );
+  const { protocol, hostname, username, password, href } = new URL(value);
+  demand(username + password === "", `needs ${name} without user name and password`);
   demand(
     protocol === "https:" || (protocol === "http:" && isLoopback(hostname)),
     `needs ${name} to be https; http is for this machine only`,
@@ -114,7 +115,7 @@ function url(name, value) {
 
 /** @param {string} hostname */
 const isLoopback = (hostname) =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
+  /^(localhost|\[::1]|127(\.\d+){3})$/.test(hostname);
 
 /** @param {unknown} value */
 const isObject = (value) => typeof value === "object" && value !== null;

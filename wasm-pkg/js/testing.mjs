@@ -20,8 +20,9 @@ export const signatureVerifierFor = (host) => {
     /** @type {Uint8Array} */ signature,
   ) => {
     core ??= new Core(await host.instantiate());
-    const verdict = core.verifySignature(publicKey, message, signature);
-    const byTables = core.verifySignatureByTables(publicKey, message, signature);
+    const verdict = core.verdict("verify_signature", publicKey, message, signature) !== 0;
+    // 1 when valid, 2 when not, 0 when there are no tables.
+    const byTables = core.verdict("verify_signature_by_tables", publicKey, message, signature);
     if (byTables !== 0 && (byTables === 1) !== verdict) {
       throw new Error(`the library says ${verdict}, and the tables contradict it`);
     }

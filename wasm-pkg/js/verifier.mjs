@@ -14,7 +14,7 @@
 import { checkCopy, checkToken, MAX_SECONDS } from "./checks.mjs";
 import * as to from "./core.mjs";
 import { refusal, unavailable } from "./errors.mjs";
-import { get, sleep, within } from "./fetching.mjs";
+import { getFeed, getKeySet, sleep, within } from "./fetching.mjs";
 import { checkOptions } from "./options.mjs";
 import { TokenCache } from "./token_cache.mjs";
 
@@ -153,13 +153,13 @@ class Machine {
   #askStanding(now) {
     const core = this.#core;
     if (core === null) return 0;
-    this.#standing = this.#guarded(core, () => core.standing(now));
+    this.#standing = this.#guarded(core, () => core.raw.standing(now));
     this.#stoodAt = now;
     return this.#standing;
   }
 
   async ready() {
-    await this.#answered((core, now, waited) => core.prepare(now, waited));
+    await this.#answered((core, now, waited) => core.raw.prepare(now, waited.keysMs, waited.pollMs));
   }
 
   /**
@@ -183,8 +183,11 @@ class Machine {
 
   /** @returns {KeySetCopy | null} */
   exportJwks() {
-    const copy = this.#openNow()?.exportKeys();
-    return copy ? { jwks: JSON.parse(copy.document), fetchedAt: copy.fetchedAt / 1000 } : null;
+    const core = this.#openNow();
+    const fetchedAt = core?.raw.export_keys();
+    return core && fetchedAt
+      ? { jwks: JSON.parse(core.words()), fetchedAt: fetchedAt / 1000 }
+      : null;
   }
 
   /** @param {KeySetCopy} copy */
@@ -264,7 +267,7 @@ class Machine {
    * @param {boolean} ofFeed
    */
   #runKeysErrand(core, ofFeed) {
-    const ticket = core.takeKeysErrand(ofFeed);
+    const ticket = core.raw.take_keys_errand(ofFeed);
     return ticket === 0 ? null : this.#inBackground(this.#fetchKeys(core, ofFeed, ticket));
   }
 
@@ -276,7 +279,7 @@ class Machine {
   async #fetchKeys(core, ofFeed, ticket) {
     const { jwksUri, feedJwksUri } = this.#settings;
     const fetchedAt = this.#now();
-    const { body } = await this.#get(ofFeed ? feedJwksUri : jwksUri, {}, MAX_KEY_SET_BYTES);
+    const body = await getKeySet(this.#host, this.#settings, ofFeed ? feedJwksUri : jwksUri);
     this.#report(core, (now) => {
       const taken = core.keysFetched(ofFeed, ticket, body, fetchedAt, now);
       if (taken && !ofFeed) this.#keep(body, fetchedAt);
@@ -289,34 +292,15 @@ class Machine {
    * @param {Promise<void> | null} feedKeys
    */
   async #poll(core, { ticket, since, etag }, feedKeys) {
-    const headers = new Headers();
-    if (etag && this.#host.sendsEntityTags) headers.set("if-none-match", etag);
-    const url = new URL(/** @type {string} */ (this.#settings.revocationsUri));
-    if (since) url.searchParams.set("since", since);
-    const { status, body, etag: tag } = await this.#get(url.href, { headers }, MAX_FEED_BYTES);
+    const asked = getFeed(this.#host, this.#settings, since, etag);
+    const { status, body, etag: tag } = await asked;
     await feedKeys;
     const hand = () => this.#report(core, (now) => core.pollAnswered(ticket, body, tag, now));
-    if (status === 304) return this.#report(core, (now) => core.pollNotModified(ticket, now));
+    if (status === 304) return this.#report(core, (now) => core.raw.poll_not_modified(ticket, now));
     if (hand()) return;
     // The document names a key that is new to the core.
     await this.#runKeysErrand(core, true);
     hand();
-  }
-
-  /**
-   * Whatever fails, the answer is an empty one.
-   *
-   * @param {string | null} url
-   * @param {RequestInit} init
-   * @param {number} maxBytes
-   */
-  async #get(url, init, maxBytes) {
-    try {
-      const requests = { ...this.#host.requests, ...init };
-      return await get(this.#settings.fetch, /** @type {string} */ (url), requests, maxBytes);
-    } catch {
-      return { status: 0, body: new Uint8Array(), etag: "" };
-    }
   }
 
   /**
@@ -387,7 +371,7 @@ class Machine {
     core.open(issuer, audiences, leewaySecs);
     const why = keySet === null ? "" : core.useKeySet(keySet);
     if (why) throw new TypeError(`createVerifier cannot use jwks: ${why}`);
-    if (revocationsUri !== null) core.useRevocations();
+    if (revocationsUri !== null) core.raw.use_revocations();
     if (this.#keys) core.importKeys(this.#keys.document, this.#keys.fetchedAt, this.#now());
     this.#core = core;
     this.#tokens = new TokenCache();
@@ -414,9 +398,9 @@ class Machine {
   #accepted(core, answer, token, now) {
     if (to.whatToDo(answer) !== to.ACCEPT) return undefined;
     const claims = deepFreeze(JSON.parse(core.words()));
-    const standing = core.standing(now);
+    const standing = core.raw.standing(now);
     if (standing > 0) {
-      this.#tokens.keep(token, { claims, standing, from: core.goodFrom(), until: core.goodUntil() });
+      this.#tokens.keep(token, { claims, standing, from: core.raw.good_from(), until: core.raw.good_until() });
     }
     this.#keepPolling();
     return claims;
@@ -448,7 +432,7 @@ class Machine {
   async #pollUnasked() {
     const core = this.#core;
     if (core === null) return;
-    this.#report(core, (now) => core.pollIfDue(now));
+    this.#report(core, (now) => core.raw.poll_if_due(now));
     this.#runErrands(core);
   }
 
@@ -534,10 +518,6 @@ const NO_REVOCATIONS = { epoch: null, seq: null, ageSeconds: null };
 const STARTED_ANEW = "the verifier had to start anew";
 const STILL_LOADING = "the WebAssembly module is still loading";
 const encoder = new TextEncoder();
-
-/** The core's limits, repeated here only so that no more is read. */
-const MAX_KEY_SET_BYTES = 64 * 1024;
-const MAX_FEED_BYTES = 256 * 1024;
 
 /** More than the core ever asks for: it bounds the waiting itself, in milliseconds. */
 const MAX_LOOKS = 1000;

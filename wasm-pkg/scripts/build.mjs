@@ -40,6 +40,8 @@ async function bundleEntry({ from, to }) {
     external: ["node:*", "cloudflare:*", "*.wasm", "*.wasm?module", "@nestjs/*"],
     plugins: [moduleAsText],
     logLevel: "warning",
+    // An entry says `module.exports` itself.
+    logOverride: { "commonjs-variable-in-esm": "silent" },
   });
 }
 
@@ -125,11 +127,11 @@ const TYPES = [
 const LIMITS = [
   { file: "verifier.wasm", limit: 48 },
   { file: "verifier.fast.wasm", limit: 48 },
-  { file: "node.mjs", limit: 6 },
-  { file: "node.cjs", limit: 6 },
-  { file: "workerd.mjs", limit: 6 },
-  { file: "browser.mjs", limit: 6 },
-  { file: "edge-light.mjs", limit: 6 },
+  { file: "node.mjs", limit: 5 },
+  { file: "node.cjs", limit: 5 },
+  { file: "workerd.mjs", limit: 5 },
+  { file: "browser.mjs", limit: 5 },
+  { file: "edge-light.mjs", limit: 5 },
   // The module in base64, and its loader.
   { file: "inline-browser.mjs", limit: 72 },
   // All that the module does, revocations included.

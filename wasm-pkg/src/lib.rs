@@ -22,6 +22,7 @@ mod planted;
 mod state;
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -311,7 +312,7 @@ fn answer(answer: Answer, output: &mut String) -> u32 {
             (ACCEPT, 0)
         }
         Answer::Refuse(error) => {
-            *output = error.to_string();
+            *output = format!("{error}: {}", error.meaning());
             (REFUSE, 0)
         }
         Answer::Unavailable { retry_after_secs } => (

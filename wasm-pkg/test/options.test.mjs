@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { unavailable } from "../js/errors.mjs";
+import { MEANINGS } from "../js/webcrypto/meanings.mjs";
 import { makeKey } from "./support/issuer.mjs";
 import { createVerifier } from "./support/verifier.mjs";
 
@@ -57,7 +59,7 @@ test("every bad option is refused at once, with what to do", () => {
     [{ ...policy, jwks: jwks.keys }, /key set as an object/],
     [{ ...policy, jwks: null }, /key set as an object/],
     [{ ...good, jwksUri: "/.well-known/jwks.json" }, /jwksUri to be an absolute URL/],
-    [{ ...good, jwksUri: 7 }, /jwksUri to be a URL/],
+    [{ ...good, jwksUri: 7 }, /jwksUri to be an absolute URL/],
     [{ ...good, jwksUri: "http://id.example.com/jwks" }, /jwksUri to be https/],
     [{ ...good, jwksUri: "http://127.0.0.1.example.com/jwks" }, /jwksUri to be https/],
     [{ ...good, jwksUri: "http://localhost.example.com/jwks" }, /jwksUri to be https/],
@@ -105,16 +107,17 @@ test("key set that cannot be used is refused at once, with the reason", () => {
   }
 });
 
-test("codes are the same in the types, in the messages and in the core", () => {
+test("codes and what they mean are the same in the types, without the core and in it", () => {
   const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
-  const all = (text, pattern) => [...text.matchAll(pattern)].map(([, code]) => code);
+  const all = (text, pattern) => [...text.matchAll(pattern)].map(([, found]) => found);
   const types = all(read("../index.d.ts").split("export type VerifyErrorCode =")[1], /"(\w+)"/g);
-  const messages = all(read("../js/errors.mjs").split("const MESSAGES = {")[1], /^ {2}(\w+):/gm);
-  const core = all(read("../../shared-claims/src/error.rs"), /=> "([a-z_]+)",/g).slice(
-    0,
-    types.length,
+  const core = read("../../shared-claims/src/error.rs");
+  const [codes, meanings] = ["code", "meaning"].map((name) =>
+    all(core.split(`fn ${name}(self)`)[1].split("\n    }\n")[0], /"(.+)"/g),
   );
   assert.equal(types.length, 18);
-  assert.deepEqual(messages, types);
-  assert.deepEqual(core, types);
+  assert.deepEqual(codes, types);
+  const { message } = unavailable();
+  assert.deepEqual([...Object.values(MEANINGS), message], meanings);
+  assert.deepEqual([...Object.keys(MEANINGS), "keys_unavailable"], types);
 });

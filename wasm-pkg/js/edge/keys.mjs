@@ -6,9 +6,10 @@
  * @import { KeySet } from "../webcrypto/key_set.mjs"
  */
 
-import { unavailable, VerifyError } from "../errors.mjs";
+import { unavailable } from "../errors.mjs";
 import { sleep } from "../fetching.mjs";
 import { HARD_MS, REFETCH_EVERY_MS, SOFT_MS } from "../webcrypto/bounds.mjs";
+import { Refused } from "../webcrypto/jws.mjs";
 import { readKeySet } from "../webcrypto/key_set.mjs";
 import { Backoff, since } from "../webcrypto/time.mjs";
 
@@ -57,10 +58,10 @@ export class EdgeKeys {
         if (this.#isStale(now) && this.#mayLoad(now, null)) this.#load().catch(() => {});
         return key;
       }
-      if (this.#given) throw new VerifyError("unknown_key");
+      if (this.#given) throw new Refused("unknown_key");
       if (this.#mayLoad(now, keys)) await this.#load();
       else if (this.#isLoading) await sleep(LOOK_EVERY_MS);
-      else if (keys && !this.#backoff.isFailing) throw new VerifyError("unknown_key");
+      else if (keys && !this.#backoff.isFailing) throw new Refused("unknown_key");
       else throw unavailable(Math.ceil(this.#backoff.waitMs(now) / 1000) || 1);
     }
     throw unavailable();

@@ -8,12 +8,13 @@
  */
 
 import { checkToken, MAX_SECONDS } from "../checks.mjs";
-import { refusal } from "../errors.mjs";
-import { get } from "../fetching.mjs";
+import { getKeySet } from "../fetching.mjs";
+import { onServers } from "../hosts/runtimes.mjs";
 import { checkOptions } from "../options.mjs";
 import { verifySigned } from "../webcrypto/ed25519.mjs";
 import { integer } from "../webcrypto/json.mjs";
 import { parseJws, readPayload, Refused } from "../webcrypto/jws.mjs";
+import { refusalOf } from "../webcrypto/meanings.mjs";
 import { EdgeKeys } from "./keys.mjs";
 
 /**
@@ -24,7 +25,7 @@ export function createEdgeVerifier(options) {
   if (!globalThis.crypto?.subtle) throw new TypeError("createEdgeVerifier needs WebCrypto");
   const settings = checkEdgeOptions(options);
   const now = () => millis(settings);
-  const keys = new EdgeKeys(() => fetchKeys(settings), now);
+  const keys = new EdgeKeys(() => getKeySet(onServers, settings, settings.jwksUri), now);
   const why = settings.keySet === null ? "" : keys.give(new TextEncoder().encode(settings.keySet));
   if (why) throw new TypeError(`createEdgeVerifier cannot use jwks: ${why}`);
   return Object.freeze({
@@ -36,7 +37,7 @@ export function createEdgeVerifier(options) {
         // What was verified stays as it was.
         return JSON.parse(text, (_, value) => Object.freeze(value));
       } catch (error) {
-        throw error instanceof Refused ? refusal(error.words) : error;
+        throw error instanceof Refused ? refusalOf(error.words) : error;
       }
     },
   });
@@ -142,19 +143,6 @@ function checkEdgeOptions(options) {
 }
 
 /**
- * Whatever fails, the document is an empty one.
- *
- * @param {Settings} settings
- */
-async function fetchKeys({ fetch, jwksUri }) {
-  try {
-    return (await get(fetch, /** @type {string} */ (jwksUri), {}, MAX_KEY_SET_BYTES)).body;
-  } catch {
-    return new Uint8Array();
-  }
-}
-
-/**
  * Milliseconds since 1970.
  *
  * @param {Settings} settings
@@ -176,4 +164,3 @@ const DEFAULT_ISSUER = "tollgate-edge";
 // The core's limits; see `shared-claims/src/limits.rs`.
 const MAX_BYTES = 8192;
 const MAX_LIFE_SECS = 60;
-const MAX_KEY_SET_BYTES = 64 * 1024;

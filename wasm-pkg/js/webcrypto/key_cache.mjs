@@ -6,8 +6,9 @@
  * @import { KeySet } from "./key_set.mjs"
  */
 
-import { unavailable, VerifyError } from "../errors.mjs";
+import { unavailable } from "../errors.mjs";
 import { HARD_MS, REFETCH_EVERY_MS, SOFT_MS } from "./bounds.mjs";
+import { Refused } from "./jws.mjs";
 import { readKeySet, writeKeySet } from "./key_set.mjs";
 import { Backoff, since } from "./time.mjs";
 
@@ -68,7 +69,7 @@ export class KeyCache {
       if (mayLoad && (this.#loading || pauseMs === 0)) await this.#load();
       // `Retry-After` is never 0, which clients take as leave to hammer.
       else if (!keys || this.#backoff.isFailing) throw unavailable(Math.ceil(pauseMs / 1000) || 1);
-      else throw new VerifyError("unknown_key");
+      else throw new Refused("unknown_key");
     }
   }
 

@@ -7,14 +7,14 @@
  */
 
 import { checkCopy, checkToken, MAX_SECONDS } from "../checks.mjs";
-import { refusal } from "../errors.mjs";
-import { get } from "../fetching.mjs";
+import { getFeed, getKeySet } from "../fetching.mjs";
 import { checkOptions } from "../options.mjs";
 import { checkClaims } from "./claims.mjs";
 import { verifySigned } from "./ed25519.mjs";
 import { Feed } from "./feed.mjs";
 import { parseJws, readPayload, Refused } from "./jws.mjs";
 import { KeyCache } from "./key_cache.mjs";
+import { refusalOf } from "./meanings.mjs";
 import { isRevoked } from "./revocations.mjs";
 
 /**
@@ -57,8 +57,7 @@ class WebCryptoVerifier {
     this.#settings = settings;
     const { issuer, keySet, jwksUri, feedJwksUri, revocationsUri } = settings;
     const now = () => this.#now();
-    const fetched = async (/** @type {string | null} */ url) =>
-      (await this.#get(url, MAX_KEY_SET_BYTES)).body;
+    const fetched = (/** @type {string | null} */ url) => getKeySet(runtime, settings, url);
     this.keys = new KeyCache(() => fetched(jwksUri), now);
     const why = keySet === null ? "" : this.keys.give(new TextEncoder().encode(keySet));
     if (why) throw new TypeError(`createVerifier cannot use jwks: ${why}`);
@@ -67,7 +66,7 @@ class WebCryptoVerifier {
     this.#feed = new Feed(
       issuer,
       feedKeys,
-      (...asked) => this.#poll(revocationsUri, ...asked),
+      (...asked) => getFeed(runtime, settings, ...asked),
       now,
     );
   }
@@ -84,7 +83,7 @@ class WebCryptoVerifier {
       // What was verified stays as it was.
       return JSON.parse(text, (_, value) => Object.freeze(value));
     } catch (error) {
-      throw error instanceof Refused ? refusal(error.words) : error;
+      throw error instanceof Refused ? refusalOf(error.words) : error;
     }
   }
 
@@ -143,35 +142,6 @@ class WebCryptoVerifier {
     if (!this.keys.usable(this.#now())) this.#feed?.pollIfDue();
   }
 
-  /**
-   * @param {string} feed
-   * @param {string} since
-   * @param {string} etag
-   */
-  #poll(feed, since, etag) {
-    const url = new URL(feed);
-    if (since) url.searchParams.set("since", since);
-    const headers = new Headers();
-    if (etag && this.#runtime.sendsEntityTags) headers.set("if-none-match", etag);
-    return this.#get(url.href, MAX_FEED_BYTES, { headers });
-  }
-
-  /**
-   * Whatever fails, the answer is an empty one.
-   *
-   * @param {string | null} url
-   * @param {number} maxBytes
-   * @param {RequestInit} [init]
-   */
-  async #get(url, maxBytes, init) {
-    try {
-      const requests = { ...this.#runtime.requests, ...init };
-      return await get(this.#settings.fetch, /** @type {string} */ (url), requests, maxBytes);
-    } catch {
-      return { status: 0, body: new Uint8Array(), etag: "" };
-    }
-  }
-
   /** Polls on for a while, so that what was revoked a moment ago is known to the next call, too. */
   #keepPolling() {
     this.#ticksLeft = TICKS_AFTER_USE;
@@ -206,8 +176,6 @@ class WebCryptoVerifier {
 
 // The core's limits; see `shared-claims/src/limits.rs`.
 const MAX_TOKEN_BYTES = 8192;
-const MAX_KEY_SET_BYTES = 64 * 1024;
-const MAX_FEED_BYTES = 256 * 1024;
 
 /** The feed is polled once a second; looking more often keeps that from becoming two. */
 const TICK_MS = 250;
