@@ -238,6 +238,11 @@ export interface VerifierState {
     /** Seconds since the instant up to which all revocations are known. */
     readonly ageSeconds: number | null;
   } | null;
+  /**
+   * How often the fast arithmetic contradicted the library, whose verdict is the one that counts.
+   * After the first time only the library is asked. Above 0: please report it.
+   */
+  readonly alarms: number;
 }
 
 /**

@@ -215,6 +215,7 @@ class Machine {
       wasm: "loading",
       keys: NO_KEYS,
       revocations: this.#settings.revocationsUri === null ? null : NO_REVOCATIONS,
+      alarms: 0,
     };
   }
 

@@ -150,13 +150,18 @@ impl Instance {
         let basis = Basis {
             keys: self.keys.generation(),
             revocations,
-            alarms: self.verifier.kernel().n_alarms,
+            alarms: self.n_alarms(),
         };
         if basis != self.basis {
             self.basis = basis;
             self.standing = self.standing.wrapping_add(1).max(1);
         }
         self.standing
+    }
+
+    /// How often the tables contradicted the library.
+    pub(crate) fn n_alarms(&self) -> u32 {
+        self.verifier.kernel().n_alarms
     }
 
     /// What to do until all is there that [`verify`](Self::verify) needs; then `Accept`.

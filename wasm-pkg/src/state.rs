@@ -9,14 +9,16 @@ use crate::feed::Feed;
 use crate::instance::Instance;
 use crate::keys::Keys;
 
-/// `{"keys":{"state","ageSeconds","kids"},"revocations":null or {"epoch","seq","ageSeconds"}}`.
+/// `{"keys":{"state","ageSeconds","kids"},"revocations":null or {"epoch","seq","ageSeconds"},
+/// "alarms"}`.
 /// Everything in it is a word of ours, a number or base64url: nothing needs escaping.
 pub(crate) fn to_json(instance: &Instance, now: UnixMillis) -> String {
     let mut json = String::from(r#"{"keys":"#);
     write_keys(&instance.keys, now, &mut json);
     json.push_str(r#","revocations":"#);
     write_revocations(instance.feed.as_ref(), now, &mut json);
-    json.push('}');
+    let n_alarms = instance.n_alarms();
+    put(&mut json, format_args!(r#","alarms":{n_alarms}}}"#));
     json
 }
 

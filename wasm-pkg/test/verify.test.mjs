@@ -198,6 +198,7 @@ test("state tells how keys are", async (t) => {
     wasm: "ready",
     keys: { state: "empty", ageSeconds: null, kids: [] },
     revocations: null,
+    alarms: 0,
   });
   await verifier.ready();
   issuer.clock.advance(7);

@@ -109,7 +109,7 @@ class WebCryptoVerifier {
   /** @returns {VerifierState} */
   state() {
     const keys = this.keys.state(this.#now());
-    return { wasm: "ready", keys, revocations: this.#feed?.state() ?? null };
+    return { wasm: "ready", keys, revocations: this.#feed?.state() ?? null, alarms: 0 };
   }
 
   /**
