@@ -9,6 +9,10 @@ mod crash;
 mod keys;
 mod ledger;
 mod operators;
+mod purchases;
 mod start;
+#[expect(dead_code, reason = "Stripe can do more than is needed here")]
+#[path = "../../../xtask/src/stripe_stand_in/stripe/mod.rs"]
+mod stripe;
 mod support;
 mod two_issuers;

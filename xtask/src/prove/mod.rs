@@ -62,6 +62,11 @@ const PROOFS: &[Proof] = &[
         how: How::Tests(&["ledger::killed_issuer"], &[]),
     },
     Proof {
+        name: "stripe-kills",
+        reason: "kill -9 of the issuer around calls to Stripe and its reports, then everybody asks again",
+        how: How::Tests(&["purchases::killed_issuer"], &[]),
+    },
+    Proof {
         name: "stripe-faults",
         reason: "answers of Stripe that are lost, late or repeated",
         how: How::Tests(&["purchases::checkout::", "purchases::webhook"], &[]),
