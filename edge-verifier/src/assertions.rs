@@ -1,11 +1,12 @@
 //! What the gateway signs about requests, for backends that can be reached around it, and the keys
 //! that verify it.
 
+use core::cell::OnceCell;
 use core::fmt;
 use std::rc::Rc;
 
 use shared_claims::limits::ASSERTION_LIFE_SECS;
-use shared_claims::sign::SigningKey;
+use shared_claims::sign::{SigningKey, SigningSeed};
 use shared_claims::{AccessClaims, EdgeAssertion, KeySet, UnixTime, Verified};
 
 use crate::answer::Answer;
@@ -14,9 +15,16 @@ use crate::refusal::Refusal;
 use crate::request::Incoming;
 
 /// The gateway's signing keys. The first one signs; all are published, so that a key can be known
-/// everywhere before it signs and stay known while what it has signed is good.
+/// everywhere before it signs and stay known while what it has signed is good. They are derived when
+/// one of them is needed, which in most isolates never happens or not at the first request.
 #[derive(Clone, Debug, Default)]
-pub struct Signer(Rc<[SigningKey]>);
+pub struct Signer(Rc<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    seeds: Vec<SigningSeed>,
+    derived: OnceCell<Vec<SigningKey>>,
+}
 
 /// Why there is nothing to sign with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +57,27 @@ impl Signer {
     /// # Errors
     /// [`SignerFault::Malformed`].
     pub fn parse(secret: &str) -> Result<Self, SignerFault> {
-        let keys: Option<Rc<[SigningKey]>> = secret
-            .split(',')
-            .map(|seed| SigningKey::from_seed_text(seed.trim()))
-            .collect();
-        let keys = keys.filter(|keys| keys.len() <= MAX_SIGNING_KEYS);
-        let signer = Self(keys.ok_or(SignerFault::Malformed)?);
-        // One key twice is a mistake in a change of keys.
-        signer.key_set().ok_or(SignerFault::Malformed)?;
-        Ok(signer)
+        let mut seeds = Vec::new();
+        for text in secret.split(',') {
+            let seed = SigningSeed::parse(text.trim()).ok_or(SignerFault::Malformed)?;
+            // One key twice is a mistake in a change of keys.
+            if seeds.len() == MAX_SIGNING_KEYS || seeds.contains(&seed) {
+                return Err(SignerFault::Malformed);
+            }
+            seeds.push(seed);
+        }
+        let derived = OnceCell::new();
+        Ok(Self(Rc::new(Keys { seeds, derived })))
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.seeds.is_empty()
+    }
+
+    fn keys(&self) -> &[SigningKey] {
+        let derive = || self.0.seeds.iter().map(SigningSeed::key).collect();
+        self.0.derived.get_or_init(derive)
     }
 
     /// The value of `x-edge-assertion`; `None` without a key.
@@ -72,7 +87,7 @@ impl Signer {
         identity: Option<&Verified<AccessClaims>>,
         now: UnixTime,
     ) -> Option<String> {
-        let key = self.0.first()?;
+        let key = self.keys().first()?;
         Some(key.sign_assertion(&EdgeAssertion {
             iss: about.iss.to_owned(),
             backend: about.backend.to_owned(),
@@ -110,7 +125,7 @@ impl Signer {
     }
 
     fn key_set(&self) -> Option<KeySet> {
-        let keys = self.0.iter().map(|key| *key.public_key());
+        let keys = self.keys().iter().map(|key| *key.public_key());
         KeySet::from_public_keys(keys)
             .ok()
             .filter(|keys| !keys.is_empty())
@@ -196,10 +211,10 @@ mod tests {
         let document = both.key_set().expect("two keys").to_json();
         let kid = |secret: &str| {
             let signer = Signer::parse(secret).expect("a good key");
-            signer.0[0].kid().as_str().to_owned()
+            signer.keys()[0].kid().as_str().to_owned()
         };
         assert!(document.contains(&kid(ONE)) && document.contains(&kid(TWO)));
-        assert_eq!(both.0[0].kid().as_str(), kid(ONE));
+        assert_eq!(both.keys()[0].kid().as_str(), kid(ONE));
     }
 
     #[test]
@@ -237,10 +252,13 @@ mod tests {
     #[test]
     fn debug_shows_key_ids_and_no_secret() {
         let signer = Signer::parse(ONE).expect("a good key");
-        let shown = format!("{signer:?}");
-        assert!(
-            shown.contains("SigningKey(") && !shown.contains("AQEB"),
-            "{shown}"
-        );
+        let before = format!("{signer:?}");
+        assert!(signer.keys().len() == 1);
+        for shown in [before, format!("{signer:?}")] {
+            assert!(
+                shown.contains("SigningSeed") && !shown.contains("AQEB"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -34,6 +34,44 @@ pub struct SigningKey {
     assertion_header: String,
 }
 
+/// What a signing key is derived from, for those who derive it when they need it: that costs a
+/// fresh instance of WebAssembly milliseconds. It is wiped when dropped.
+pub struct SigningSeed(Seed);
+
+impl SigningSeed {
+    /// Reads it as people keep it: 32 secret random bytes as base64url without padding, 43
+    /// characters. `None` for anything else, and for all zeros.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = base64url::decode(text.as_bytes())?;
+        let seed = bytes.as_slice().try_into().ok().map(Seed::new);
+        bytes.fill(0);
+        seed.filter(|seed| **seed != [0; 32]).map(Self)
+    }
+
+    /// The key.
+    pub fn key(&self) -> SigningKey {
+        SigningKey::from_seed(&self.0).expect("it is not zero")
+    }
+}
+
+impl PartialEq for SigningSeed {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl Drop for SigningSeed {
+    fn drop(&mut self) {
+        self.0.wipe_mut();
+    }
+}
+
+impl fmt::Debug for SigningSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSeed")
+    }
+}
+
 impl SigningKey {
     /// The key that RFC 8032 §5.1.5 derives from 32 secret random bytes. `None` for all
     /// zeros, which is memory nobody has filled.
@@ -52,15 +90,6 @@ impl SigningKey {
             public_key,
             kid,
         })
-    }
-
-    /// [`from_seed`](Self::from_seed) of a seed as people keep it: base64url without padding, 43
-    /// characters.
-    pub fn from_seed_text(text: &str) -> Option<Self> {
-        let mut seed = base64url::decode(text.as_bytes())?;
-        let key = seed.as_slice().try_into().ok().and_then(Self::from_seed);
-        seed.fill(0);
-        key
     }
 
     /// The 32 bytes of RFC 8032 §5.1.2.

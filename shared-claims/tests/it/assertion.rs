@@ -1,6 +1,6 @@
 //! Assertions: one request, one backend, one minute.
 
-use shared_claims::sign::SigningKey;
+use shared_claims::sign::{SigningKey, SigningSeed};
 use shared_claims::{
     ClaimName, EdgeAssertion, KeySet, Leeway, Part, Policy, Received, UnixTime,
     UnverifiedAssertion, Verifier, VerifyError,
@@ -215,7 +215,7 @@ fn neither_an_access_token_nor_an_assertion_is_taken_for_the_other() {
 #[test]
 fn seed_is_read_from_its_text_and_from_no_other_form() {
     let text = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-    let read = SigningKey::from_seed_text(text).expect("32 bytes");
+    let read = SigningSeed::parse(text).expect("32 bytes").key();
     assert_eq!(read.kid(), key().kid());
     for text in [
         "",
@@ -226,6 +226,6 @@ fn seed_is_read_from_its_text_and_from_no_other_form() {
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
     ] {
-        assert!(SigningKey::from_seed_text(text).is_none(), "{text:?}");
+        assert!(SigningSeed::parse(text).is_none(), "{text:?}");
     }
 }
