@@ -11,6 +11,7 @@ use crate::credits::{Batcher, GiftCodes};
 use crate::db::Db;
 use crate::http::rate_limit::{Class, RateLimiter, SharedTable, UsedUp};
 use crate::ids::Entropy;
+use crate::jobs::JobHealth;
 use crate::mail::{MailLinks, Mailer};
 use crate::metrics::Metrics;
 use crate::outgoing::{OutgoingClient, Reach};
@@ -65,6 +66,8 @@ pub struct App {
     pub stripe: Option<StripeClient>,
     /// Counters.
     pub metrics: Metrics,
+    /// What the background jobs have come to.
+    pub job_health: JobHealth,
     /// Names addresses without storing them.
     pub digests: DerivedKey,
 }
@@ -83,13 +86,15 @@ impl App {
             config.tokens.audience.as_str(),
         );
         let digests = master_keys.current().derive(Purpose::AddressDigests);
-        let metrics = Metrics::new();
+        let hasher = PasswordHasher::start();
+        let metrics = Metrics::new(db.metrics().clone(), hasher.metrics().clone(), clock.now());
         let redis = config.redis.as_ref();
         let shared = redis.map(|redis| SharedTable::new(redis, digests.clone(), &metrics));
         Arc::new(Self {
             limiter: RateLimiter::new(config.limits.scale_thousandths, shared),
             metrics,
-            hasher: PasswordHasher::start(),
+            job_health: JobHealth::default(),
+            hasher,
             keys: KeyRing::default(),
             feed: Feed::default(),
             verifier: Verifier::new(policy),

@@ -98,7 +98,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup                 install what is missing: wasm target, wasm-bindgen, Node, npm packages,
-                        PostgreSQL, Chromium, Redis, Better Auth
+                        PostgreSQL, Chromium, Redis, PgBouncer, Prometheus, Better Auth
   dev                   build and start everything: issuer, edge, a backend, a stand-in for
                         Stripe; Ctrl-C stops it
   dev --tour            the same, then walk the main job from registration to refusal, and stop

@@ -128,32 +128,32 @@ pub fn run() -> ExitCode {
                 })?)
                 .await
             }
-            Command::Migrate => migrate::run(read(Mode::Development)?).await,
-            Command::Keys { command } => keys::run(read(Mode::Development)?, command).await,
+            Command::Migrate => migrate::run(read(Mode::Operator)?).await,
+            Command::Keys { command } => keys::run(read(Mode::Operator)?, command).await,
             Command::User { command } => match command {
                 UserCommand::Import(arguments) => {
-                    import::run(read(Mode::Development)?, arguments).await
+                    import::run(read(Mode::Operator)?, arguments).await
                 }
-                UserCommand::Act(command) => user::run(read(Mode::Development)?, command).await,
+                UserCommand::Act(command) => user::run(read(Mode::Operator)?, command).await,
             },
             Command::App { command } => match command {
                 AppCommand::Webhook { command } => {
-                    app_webhook::run(read(Mode::Development)?, command).await
+                    app_webhook::run(read(Mode::Operator)?, command).await
                 }
-                AppCommand::Act(command) => app::run(read(Mode::Development)?, command).await,
+                AppCommand::Act(command) => app::run(read(Mode::Operator)?, command).await,
             },
             Command::ServiceToken { command } => {
-                service_token::run(read(Mode::Development)?, command).await
+                service_token::run(read(Mode::Operator)?, command).await
             }
-            Command::Credits { command } => credits::run(read(Mode::Development)?, command).await,
-            Command::Package { command } => package::run(read(Mode::Development)?, command).await,
-            Command::Webhook { command } => webhook::run(read(Mode::Development)?, command).await,
-            Command::Audit { command } => audit::run(read(Mode::Development)?, command).await,
+            Command::Credits { command } => credits::run(read(Mode::Operator)?, command).await,
+            Command::Package { command } => package::run(read(Mode::Operator)?, command).await,
+            Command::Webhook { command } => webhook::run(read(Mode::Operator)?, command).await,
+            Command::Audit { command } => audit::run(read(Mode::Operator)?, command).await,
             Command::Calibrate(arguments) => {
                 calibrate::run(&arguments);
                 Ok(())
             }
-            Command::Openapi => openapi::run(read(Mode::Development)?),
+            Command::Openapi => openapi::run(read(Mode::Operator)?),
         }
     });
     match result {

@@ -70,8 +70,10 @@ pub struct Config {
 pub enum Mode {
     /// `tollgate serve --dev`: loopback only, secrets generated, an embedded PostgreSQL.
     Development,
-    /// Everything else: nothing is guessed.
+    /// `tollgate serve`: nothing is guessed.
     Production,
+    /// Every other command, beside either of them: what it does not need may be missing.
+    Operator,
 }
 
 impl Config {
@@ -250,6 +252,21 @@ mod tests {
             bad(Mode::Development, &[("BASE_URL", "https://id.example.com")]),
             ["BASE_URL"]
         );
+    }
+
+    #[test]
+    fn operators_commands_take_the_environment_of_either_issuer() {
+        let served = [
+            ("DATABASE_URL", "postgres://u:p@localhost/x"),
+            ("MASTER_KEY", KEY),
+            ("LISTEN_ADDR", "0.0.0.0:3001"),
+            ("BASE_URL", "https://id.example.com"),
+            ("EMAIL_VERIFICATION", "on"),
+        ];
+        assert!(read(Mode::Operator, &served).is_ok());
+        assert!(read(Mode::Operator, &[]).is_ok(), "the embedded one");
+        let wrong = [("BASE_URL", "ftp://example.com")];
+        assert_eq!(bad(Mode::Operator, &wrong), ["BASE_URL"]);
     }
 
     #[test]

@@ -47,6 +47,26 @@ pub async fn use_credits(
     charge: Charge,
     idempotency_key: Option<String>,
 ) -> Result<Charged, UseCreditsError> {
+    let amount = charge.amount.get();
+    let result = post(app, payer, charge, idempotency_key).await;
+    let metrics = &app.metrics.credits;
+    metrics.charge(match &result {
+        Ok(charged) if charged.replayed => "replayed",
+        Ok(_) => {
+            metrics.used(amount);
+            "posted"
+        }
+        Err(error) => error.name(),
+    });
+    result
+}
+
+async fn post(
+    app: &App,
+    payer: Payer,
+    charge: Charge,
+    idempotency_key: Option<String>,
+) -> Result<Charged, UseCreditsError> {
     let request = ChargeRequest {
         user_id: payer.user_id,
         principal: payer.principal,
@@ -120,6 +140,22 @@ pub enum UseCreditsError {
     ServiceEnded,
     /// The database.
     Db(DbError),
+}
+
+impl UseCreditsError {
+    /// As the metrics name it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Insufficient { .. } => "insufficient",
+            Self::LimitReached(_) => "limit_reached",
+            Self::KeyReused => "key_reused",
+            Self::Frozen => "frozen",
+            Self::TooManyDeclines { .. } => "rate_limited",
+            Self::NoAccount => "no_account",
+            Self::ServiceEnded => "service_ended",
+            Self::Db(_) => "failed",
+        }
+    }
 }
 
 impl From<DbError> for UseCreditsError {

@@ -6,7 +6,7 @@ mod migrate;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -15,12 +15,14 @@ use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 pub use error::DbError;
 pub use migrate::{MigrateError, Privileges, migrate, privileges, schema_is_current};
 
+use crate::metrics::DatabaseMetrics;
 use crate::secret::SecretText;
 
 /// A pool of connections that act as `tollgate_app`.
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    metrics: DatabaseMetrics,
 }
 
 impl Db {
@@ -51,12 +53,15 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool that a test made.
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            pool,
+            metrics: DatabaseMetrics::default(),
+        }
     }
 
     /// A connection for an operation of one statement.
@@ -64,7 +69,10 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`] when none became free in time.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {
-        Ok(self.pool.acquire().await?)
+        let began = Instant::now();
+        let connection = self.pool.acquire().await;
+        self.metrics.waited(began.elapsed(), connection.is_ok());
+        Ok(connection?)
     }
 
     /// Begins a transaction; dropping it rolls back.
@@ -72,7 +80,10 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`] when no connection became free in time.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        Ok(Tx(self.pool.begin().await?))
+        let began = Instant::now();
+        let tx = self.pool.begin().await;
+        self.metrics.waited(began.elapsed(), tx.is_ok());
+        Ok(Tx(tx?))
     }
 
     /// Runs `attempt`, which begins and commits one transaction, and runs it again, at most
@@ -86,9 +97,22 @@ impl Db {
         F: Fn() -> A,
         A: Future<Output = Result<T, E>>,
     {
+        let began = Instant::now();
+        let result = self.attempts(name, attempt).await;
+        self.metrics.ended(name, began.elapsed());
+        result
+    }
+
+    async fn attempts<T, E, F, A>(&self, name: &'static str, attempt: F) -> Result<T, E>
+    where
+        E: AsRetry,
+        F: Fn() -> A,
+        A: Future<Output = Result<T, E>>,
+    {
         for n_failed in 1..MAX_ATTEMPTS {
             match attempt().await {
                 Err(error) if error.is_retryable() => {
+                    self.metrics.conflicted(name);
                     tracing::warn!(
                         transaction = name,
                         n_failed,
@@ -107,9 +131,12 @@ impl Db {
         Ok(())
     }
 
-    /// Connections open and idle, for metrics.
-    pub fn usage(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+    /// What the pool and its transactions have done, with its state at this moment.
+    pub fn metrics(&self) -> &DatabaseMetrics {
+        let limit = self.pool.options().get_max_connections();
+        self.metrics
+            .connections(self.pool.size(), self.pool.num_idle(), limit);
+        &self.metrics
     }
 
     /// Closes every connection.

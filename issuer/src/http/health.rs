@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use super::problem::{Problem, ProblemCode, Public, Refusal};
 use super::tags::Tag;
 use crate::app::App;
-use crate::signing_keys::Purpose;
+use crate::signing_keys::{KeyState, Purpose};
 
 /// How the issuer is doing.
 #[derive(Debug)]
@@ -52,10 +52,39 @@ impl HealthApi {
     /// Metrics in the text format of Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "readMetrics")]
     async fn read_metrics(&self) -> Result<PlainText<String>, Refusal<Public>> {
-        let (open, idle) = self.app.db.usage();
-        self.app.metrics.database_connections(open, idle);
-        self.app.metrics.hashing.set(self.app.hasher.queue_length());
+        measure(&self.app);
         Ok(PlainText(self.app.metrics.to_text()))
+    }
+}
+
+/// Notes what is only known at the moment when somebody asks.
+fn measure(app: &App) {
+    let (now, metrics) = (app.clock.now(), &app.metrics);
+    // Both note their state when their counters are asked for.
+    app.db.metrics();
+    app.hasher.metrics();
+    for (job, state) in app.job_health.all() {
+        let age = state
+            .succeeded_at
+            .map_or(now - metrics.started_at(), |at| now - at);
+        metrics.job_age(job, age.whole_seconds());
+    }
+    if let Some(feed) = app.feed.current() {
+        metrics
+            .verification
+            .feed_age(now.unix_timestamp() - feed.as_of);
+    }
+    for purpose in Purpose::ALL {
+        let signer = app.keys.signer(purpose);
+        let stages = signer.as_ref().map_or(&[][..], |signer| &signer.stages);
+        for state in KeyState::PUBLISHED {
+            let of_state = stages.iter().filter(|stage| stage.state == state);
+            let oldest = of_state.map(|stage| now - stage.since).max();
+            let secs = oldest.map_or(0, |age| age.whole_seconds().max(0));
+            metrics
+                .verification
+                .key_age(purpose.name(), state.name(), secs);
+        }
     }
 }
 

@@ -24,7 +24,9 @@ mod request_info;
 mod server;
 mod shell;
 mod specification;
+mod status;
 pub mod tags;
+mod trace;
 mod user_token;
 
 use std::sync::Arc;
@@ -71,7 +73,8 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
     let page = docs::page(&api.swagger_ui_html());
     let mut route = Route::new()
         .at("/openapi.json", docs::specification(&spec))
-        .at("/docs", page);
+        .at("/docs", page)
+        .at("/status", poem::get(status::status(app)));
     if app.config.mode == Mode::Development {
         route = route
             .at("/dev/mailbox", poem::get(mail::mailbox_list(app)))

@@ -10,6 +10,7 @@ use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, Error, IntoResponse, Middleware, Request, Response, Result};
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
+use tracing::Instrument;
 
 use super::auth;
 use super::client_ip::client_ip;
@@ -19,6 +20,7 @@ use super::methods::Methods;
 use super::problem::{FieldError, Problem, ProblemCode};
 use super::rate_limit::{Class, Decision};
 use super::request_info::{RequestInfo, user_agent};
+use super::trace;
 use crate::app::App;
 use crate::config::Mode;
 
@@ -72,6 +74,7 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let timer = self.app.metrics.request_started();
         let id = info.id.clone();
+        let span = trace::span(&id, &request);
         let decision = self.draw(&request, &info).await;
         let mut response = match self.turn_away(&request, decision.as_ref()) {
             Some(response) => response,
@@ -79,7 +82,7 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
                 request.set_data(info);
                 request.set_data(Arc::clone(&self.app));
                 match read_body(&mut request).await {
-                    Ok(()) => self.run(request).await,
+                    Ok(()) => self.run(request).instrument(span).await,
                     Err(problem) => problem.into_response(),
                 }
             }

@@ -1,14 +1,17 @@
 //! Background work: each job runs on every issuer and does its part once, by a lock in the
 //! database. A failing job waits longer each time and never stops the others.
 
+mod health;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use health::{JobHealth, JobState};
+
 use crate::app::App;
-use crate::metrics::JobLabels;
 use crate::{
     accounts, apps, audit, credits, mail, purchases, revocations, second_factor, sessions,
     signing_keys, webhooks,
@@ -68,10 +71,14 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
 /// What kept it from loading, in words for the log.
 pub async fn load(app: &App) -> Result<(), String> {
     maintain_keys(app).await?;
+    note(app, "key_maintenance", true);
     reload_keys(app).await?;
+    note(app, "signing_keys", true);
     reconnect(app).await?;
     notice_foreign_hashes(app).await?;
-    publish(app).await
+    publish(app).await?;
+    note(app, "revocations", true);
+    Ok(())
 }
 
 type Work =
@@ -94,10 +101,11 @@ async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
             _ => JOB_WITHIN,
         };
         let result = timeout(within, work(&app)).await;
-        let outcome = match result.unwrap_or_else(|_| Err("the database does not answer".into())) {
+        let succeeded = match result.unwrap_or_else(|_| Err("the database does not answer".into()))
+        {
             Ok(()) => {
                 failures = 0;
-                "done"
+                true
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
@@ -107,14 +115,16 @@ async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
                     error,
                     "a background job failed and will be tried again"
                 );
-                "failed"
+                false
             }
         };
-        app.metrics
-            .jobs
-            .get_or_create(&JobLabels { job: name, outcome })
-            .inc();
+        note(&app, name, succeeded);
     }
+}
+
+fn note(app: &App, job: &'static str, succeeded: bool) {
+    app.metrics.job_ran(job, succeeded);
+    app.job_health.note(job, succeeded, app.clock.now());
 }
 
 async fn publish(app: &App) -> Result<(), String> {

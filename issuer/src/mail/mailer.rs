@@ -42,7 +42,7 @@ impl Mailer {
     pub fn new(config: &Config) -> Self {
         let way = match (&config.mail.smtp, config.mode) {
             (Some(smtp), _) => Way::Smtp(Box::new(transport(smtp))),
-            (None, Mode::Development) => Way::Mailbox(Mailbox::default()),
+            (None, Mode::Development | Mode::Operator) => Way::Mailbox(Mailbox::default()),
             (None, Mode::Production) => Way::Nowhere,
         };
         let from = config.mail.from.clone();

@@ -17,7 +17,7 @@ impl Reach {
     /// What a mode allows.
     pub fn of(mode: Mode) -> Self {
         match mode {
-            Mode::Production => Self::Public,
+            Mode::Production | Mode::Operator => Self::Public,
             Mode::Development => Self::PublicAndLoopback,
         }
     }

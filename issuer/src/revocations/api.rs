@@ -66,9 +66,12 @@ impl FeedApi {
             Some(jws) => super::feed::etag(jws),
             None => document.etag.clone(),
         };
+        let metrics = &self.app.metrics.verification;
         if request.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
+            metrics.feed_served("not_modified");
             return Ok(FeedAnswer::NotModified(etag));
         }
+        metrics.feed_served(if delta.is_some() { "delta" } else { "document" });
         let jws = delta.unwrap_or_else(|| document.jws.clone());
         Ok(FeedAnswer::Document(
             PlainText(jws),

@@ -105,8 +105,8 @@ pub async fn reload(app: &App) -> Result<(), PublishError> {
         .ok_or(PublishError::NoKey)?;
     let revocations = read(app, &signer, &row)?;
     let entries = store::live_entries(&mut connection, MAX_ENTRIES).await?;
-    app.metrics.feed_seq.set(row.seq);
-    app.metrics.feed_as_of.set(as_of);
+    let metrics = &app.metrics.verification;
+    metrics.feed_replaced(row.seq, as_of, entries.len());
     app.feed.replace(FeedDocument {
         epoch: row.epoch,
         seq: row.seq,

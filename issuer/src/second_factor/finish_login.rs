@@ -8,6 +8,7 @@ use crate::accounts::User;
 use crate::app::App;
 use crate::db::DbError;
 use crate::http::RequestInfo;
+use crate::metrics::OutcomeLabel;
 use crate::sessions::{self, NewSession, OpenSessionError, Tokens};
 
 /// Checks the second factor and opens the session that the password asked for.
@@ -15,6 +16,26 @@ use crate::sessions::{self, NewSession, OpenSessionError, Tokens};
 /// # Errors
 /// [`FinishLoginError`].
 pub async fn finish_login(
+    app: &App,
+    challenge_token: &str,
+    shown: &Shown,
+    request: &RequestInfo,
+) -> Result<(User, Tokens), FinishLoginError> {
+    let result = open_session(app, challenge_token, shown, request).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(FinishLoginError::ChallengeOver | FinishLoginError::Wrong) => "refused",
+        Err(FinishLoginError::RateLimited { .. }) => "rate_limited",
+        Err(
+            FinishLoginError::Unreadable | FinishLoginError::NoSigningKey | FinishLoginError::Db(_),
+        ) => "failed",
+    };
+    let label = OutcomeLabel { outcome };
+    app.metrics.logins.get_or_create(&label).inc();
+    result
+}
+
+async fn open_session(
     app: &App,
     challenge_token: &str,
     shown: &Shown,

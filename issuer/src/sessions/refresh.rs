@@ -17,14 +17,21 @@ pub async fn refresh(
     presented: &str,
     request: &RequestInfo,
 ) -> Result<Tokens, RefreshError> {
-    let count = |outcome| {
-        app.metrics
-            .refreshes
-            .get_or_create(&OutcomeLabel { outcome })
-            .inc()
-    };
+    let result = rotate(app, presented, request).await;
+    if let Err(RefreshError::NoSigningKey | RefreshError::Db(_)) = &result {
+        count(app, "failed");
+    }
+    result
+}
+
+fn count(app: &App, outcome: &'static str) {
+    let label = OutcomeLabel { outcome };
+    app.metrics.refreshes.get_or_create(&label).inc();
+}
+
+async fn rotate(app: &App, presented: &str, request: &RequestInfo) -> Result<Tokens, RefreshError> {
     let Some(token) = app.refresh_tokens.decode(presented) else {
-        count("garbage");
+        count(app, "garbage");
         return Err(RefreshError::NotOurs);
     };
     let signer = access_token::signer(app).ok_or(RefreshError::NoSigningKey)?;
@@ -43,7 +50,7 @@ pub async fn refresh(
     drop(connection);
     let outcome = Outcome::parse(&row.outcome)
         .ok_or(DbError::Inconsistent("refresh outcome of unknown name"))?;
-    count(outcome.name());
+    count(app, outcome.name());
     match outcome {
         Outcome::Unknown => Err(RefreshError::NotOurs),
         Outcome::Ended => Err(RefreshError::Ended),

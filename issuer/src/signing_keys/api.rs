@@ -99,9 +99,12 @@ impl JwksApi {
             .signer(purpose)
             .ok_or_else(|| Problem::new(ProblemCode::Unavailable))?;
         let etag = signer.published.etag.clone();
+        let metrics = &self.app.metrics.verification;
         if request.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
+            metrics.key_set_served(purpose.name(), "not_modified");
             return Ok(JwksAnswer::NotModified(etag));
         }
+        metrics.key_set_served(purpose.name(), "document");
         let document = Prepared::new(signer.published.document.clone());
         Ok(JwksAnswer::KeySet(document, etag, CACHE_CONTROL.into()))
     }

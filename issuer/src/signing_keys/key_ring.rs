@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use serde_json::json;
 use shared_claims::KeySet;
 use shared_claims::sign::SigningKey;
+use time::OffsetDateTime;
 
 use super::model::{KeyState, Purpose, StoredKey};
 use crate::secret::{base64url, sha256};
@@ -24,6 +25,19 @@ pub struct Signer {
     pub key: SigningKey,
     /// What verifiers are told.
     pub published: PublishedKeys,
+    /// Where each key is in its life.
+    pub stages: Vec<KeyStage>,
+}
+
+/// A published key and since when it has been in its state.
+#[derive(Debug, Clone)]
+pub struct KeyStage {
+    /// Its id.
+    pub kid: String,
+    /// Its state.
+    pub state: KeyState,
+    /// Since when.
+    pub since: OffsetDateTime,
 }
 
 /// A key set as it travels, and as we use it ourselves.
@@ -74,11 +88,28 @@ impl KeyRing {
 impl Signer {
     fn from_keys(keys: Vec<StoredKey>) -> Option<Self> {
         let published = PublishedKeys::of(keys.iter().filter(|key| key.state.is_published()))?;
+        let stages = keys.iter().map(KeyStage::of).collect();
         let active = keys.into_iter().find(|key| key.state == KeyState::Active)?;
         Some(Self {
             key: active.key,
             published,
+            stages,
         })
+    }
+}
+
+impl KeyStage {
+    fn of(key: &StoredKey) -> Self {
+        let began = match key.state {
+            KeyState::Pending => None,
+            KeyState::Active => key.activated_at,
+            KeyState::Retiring | KeyState::Removed => key.retired_at,
+        };
+        Self {
+            kid: key.kid.clone(),
+            state: key.state,
+            since: began.unwrap_or(key.published_at),
+        }
     }
 }
 

@@ -25,11 +25,11 @@ mod seal;
 mod store;
 
 pub use api::JwksApi;
-pub use key_ring::{KeyRing, PublishedKeys, Signer};
+pub use key_ring::{KeyRing, KeyStage, PublishedKeys, Signer};
 pub use list::{KeyListing, list};
 pub use maintain::maintain;
 pub use master_keys::{MasterKeyError, MasterKeys, check_master_key};
-pub use model::{KeyState, Purpose, SigningKeysError};
+pub use model::{KeyState, Purpose, ROTATE_AFTER, SigningKeysError};
 pub use reload::reload;
 pub use revoke::revoke;
 pub use rotate::{RotateError, rotate};

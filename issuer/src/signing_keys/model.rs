@@ -66,6 +66,9 @@ impl KeyState {
             .find(|state| state.name() == name)
     }
 
+    /// Those in which verifiers are told of the key.
+    pub const PUBLISHED: [Self; 3] = [Self::Pending, Self::Active, Self::Retiring];
+
     /// Whether verifiers are told of the key.
     pub fn is_published(self) -> bool {
         self != Self::Removed

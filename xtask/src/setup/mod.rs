@@ -1,11 +1,12 @@
 //! Finds the tools a command needs and installs those that are missing.
 //!
-//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, Chromium and
-//! Node itself are ever installed for the whole machine, and only by root with `apt-get`.
+//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, PgBouncer,
+//! Prometheus, Chromium and Node itself are ever installed for the whole machine, and only by root with `apt-get`.
 
 mod apt;
 mod better_auth;
 mod chromium;
+mod deployment;
 mod node;
 mod postgres;
 mod redis;
@@ -42,6 +43,8 @@ pub enum Tool {
     Chromium,
     /// The server that issuers share limits through, for the tests of that.
     Redis,
+    /// What the files for operators are tested with: Prometheus, `PgBouncer`, readers of their formats.
+    Deployment,
     /// The npm package whose databases are imported, for the test of that.
     BetterAuth,
 }
@@ -65,6 +68,7 @@ pub const ALL: &[Tool] = &[
     Tool::Postgres,
     Tool::Chromium,
     Tool::Redis,
+    Tool::Deployment,
     Tool::BetterAuth,
 ];
 
@@ -130,6 +134,7 @@ pub fn ensure(workspace: &Workspace, tools: &[Tool]) -> Result<Toolbox> {
             Tool::Postgres => toolbox.postgres_folder = postgres::server(workspace, &toolbox)?,
             Tool::Chromium => toolbox.chromium = Some(chromium::browser()?),
             Tool::Redis => redis::server()?,
+            Tool::Deployment => deployment::tools(workspace, &toolbox)?,
             Tool::BetterAuth => better_auth::package(workspace, &toolbox)?,
         }
     }

@@ -65,6 +65,11 @@ pub const PARTS: &[Part] = &[
         run: mail_server,
     },
     Part {
+        name: "deployment",
+        reason: "what docs/operations.md types, metrics against promtool, alerts, dashboards, deploy/",
+        run: deployment,
+    },
+    Part {
         name: "README example",
         reason: "the tour prints what the README shows",
         run: readme,
@@ -166,6 +171,16 @@ fn mail_server(workspace: &Workspace, _toolbox: &Toolbox) -> Result<Count> {
         count.failed += 1;
     }
     Ok(count)
+}
+
+fn deployment(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    issuer::build(workspace)?;
+    node(
+        workspace,
+        toolbox,
+        "deployment",
+        &["deploy/tests/*.test.mjs"],
+    )
 }
 
 /// On data of its own: what a person tried in `.tollgate` is none of the test's business.

@@ -20,6 +20,7 @@ pub use foreign::StoredHash;
 use pool::Pool;
 
 use super::model::Password;
+use crate::metrics::HashingMetrics;
 
 /// Whether the client has signed in before; half the threads are kept for those who have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +96,9 @@ impl PasswordHasher {
         }
     }
 
-    /// Passwords being hashed or waiting for it.
-    pub fn queue_length(&self) -> i64 {
-        i64::try_from(self.pool.queue_length()).unwrap_or(i64::MAX)
+    /// What was hashed so far, with the length of the queue at this moment.
+    pub fn metrics(&self) -> &HashingMetrics {
+        self.pool.metrics()
     }
 }
 

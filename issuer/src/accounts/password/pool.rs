@@ -6,16 +6,18 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::argon2id::Memory;
 use super::{Client, HashError};
+use crate::metrics::HashingMetrics;
 
 /// The threads; they end when this is dropped.
 pub struct Pool {
     shared: Arc<Shared>,
+    metrics: HashingMetrics,
 }
 
 struct Shared {
@@ -56,7 +58,10 @@ impl Pool {
                 .spawn(move || shared.run())
                 .expect("the system has threads when the program starts");
         }
-        Self { shared }
+        Self {
+            shared,
+            metrics: HashingMetrics::new(MAX_WAITING),
+        }
     }
 
     /// Runs work on one of the threads; what nobody waits for any more is not begun.
@@ -68,6 +73,18 @@ impl Pool {
         client: Client,
         work: impl FnOnce(&mut Memory) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
+        let began = Instant::now();
+        let (outcome, result) = self.queue(client, work).await;
+        self.metrics.finished(outcome, began.elapsed());
+        result
+    }
+
+    /// The name of what happened, and the same for the caller.
+    async fn queue<T: Send + 'static>(
+        &self,
+        client: Client,
+        work: impl FnOnce(&mut Memory) -> Result<T, HashError> + Send + 'static,
+    ) -> (&'static str, Result<T, HashError>) {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             let result = (!answer.is_closed()).then(|| work(memory));
@@ -76,19 +93,25 @@ impl Pool {
                 let _ = result.map(|result| answer.send(result));
             })
         });
-        self.shared.queue().push(client, job)?;
+        if let Err(error) = self.shared.queue().push(client, job) {
+            return ("queue_full", Err(error));
+        }
         self.shared.changed.notify_one();
         match tokio::time::timeout(DEADLINE, answered).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(HashError::Failed),
-            Err(_) => Err(HashError::Busy),
+            Ok(Ok(Ok(result))) => ("done", Ok(result)),
+            Ok(Ok(Err(error))) => ("failed", Err(error)),
+            Ok(Err(_)) => ("failed", Err(HashError::Failed)),
+            Err(_) => ("late", Err(HashError::Busy)),
         }
     }
 
-    /// How many are being hashed or waiting.
-    pub fn queue_length(&self) -> usize {
+    /// What was hashed so far, with the length of the queue at this moment.
+    pub fn metrics(&self) -> &HashingMetrics {
         let queue = self.shared.queue();
-        queue.n_hashing + queue.n_waiting()
+        let length = queue.n_hashing + queue.n_waiting();
+        self.metrics
+            .queue_length(i64::try_from(length).unwrap_or(i64::MAX));
+        &self.metrics
     }
 }
 

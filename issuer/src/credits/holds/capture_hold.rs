@@ -43,6 +43,28 @@ pub async fn capture_hold(
     capture: Capture,
     idempotency_key: &str,
 ) -> Result<Captured, CaptureHoldError> {
+    let result = spend(app, holder, hold_id, capture, idempotency_key).await;
+    let metrics = &app.metrics.credits;
+    let outcome = match &result {
+        Ok(captured) if captured.replayed => "replayed",
+        Ok(captured) => {
+            metrics.used(captured.transaction.amount.get());
+            "done"
+        }
+        Err(CaptureHoldError::Db(_)) => "failed",
+        Err(_) => "refused",
+    };
+    metrics.hold("capture", outcome);
+    result
+}
+
+async fn spend(
+    app: &App,
+    holder: &Payer,
+    hold_id: &HoldId,
+    capture: Capture,
+    idempotency_key: &str,
+) -> Result<Captured, CaptureHoldError> {
     let key = RequestKey {
         principal: holder.principal.clone(),
         key: Some(idempotency_key),

@@ -45,6 +45,24 @@ pub async fn place_hold(
     reservation: &Reservation,
     idempotency_key: Option<&str>,
 ) -> Result<Placed, PlaceHoldError> {
+    let result = place(app, payer, reservation, idempotency_key).await;
+    let outcome = match &result {
+        Ok(placed) if placed.replayed => "replayed",
+        Ok(_) => "done",
+        Err(PlaceHoldError::Insufficient { .. }) => "insufficient",
+        Err(PlaceHoldError::Db(_)) => "failed",
+        Err(_) => "refused",
+    };
+    app.metrics.credits.hold("place", outcome);
+    result
+}
+
+async fn place(
+    app: &App,
+    payer: &Payer,
+    reservation: &Reservation,
+    idempotency_key: Option<&str>,
+) -> Result<Placed, PlaceHoldError> {
     let id = HoldId::parse(&app.entropy.unique_id()).expect("unique ids have the form of hold ids");
     let new = NewHold {
         id: &id,

@@ -29,6 +29,23 @@ pub async fn release_hold(
     hold_id: &HoldId,
     idempotency_key: &str,
 ) -> Result<Released, ReleaseHoldError> {
+    let result = give_back(app, holder, hold_id, idempotency_key).await;
+    let outcome = match &result {
+        Ok(released) if released.replayed => "replayed",
+        Ok(_) => "done",
+        Err(ReleaseHoldError::Db(_)) => "failed",
+        Err(_) => "refused",
+    };
+    app.metrics.credits.hold("release", outcome);
+    result
+}
+
+async fn give_back(
+    app: &App,
+    holder: &Payer,
+    hold_id: &HoldId,
+    idempotency_key: &str,
+) -> Result<Released, ReleaseHoldError> {
     let path = format!("/api/v1/credits/holds/{}/release", hold_id.as_str());
     let key = RequestKey {
         principal: holder.principal.clone(),

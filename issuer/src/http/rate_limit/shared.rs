@@ -30,6 +30,7 @@ pub struct SharedTable {
 impl SharedTable {
     /// Not connected yet; `digests` makes the keys.
     pub fn new(config: &RedisConfig, digests: DerivedKey, metrics: &Metrics) -> Self {
+        metrics.rate_limit_shared_wanted.set(1);
         Self {
             client: config.client.clone(),
             connection: ArcSwapOption::empty(),

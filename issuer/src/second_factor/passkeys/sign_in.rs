@@ -9,6 +9,7 @@ use super::{PasskeyError, store};
 use crate::accounts::User;
 use crate::app::App;
 use crate::http::RequestInfo;
+use crate::metrics::OutcomeLabel;
 use crate::sessions::{self, NewSession, OpenSessionError, Tokens};
 
 /// Asks whoever is there.
@@ -38,6 +39,22 @@ pub struct SignInAnswer {
 /// # Errors
 /// [`PasskeyError`].
 pub async fn sign_in(
+    app: &App,
+    answer: SignInAnswer,
+    request: &RequestInfo,
+) -> Result<(User, Tokens), PasskeyError> {
+    let result = open_session(app, answer, request).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(PasskeyError::NoSigningKey | PasskeyError::Db(_)) => "failed",
+        Err(_) => "refused",
+    };
+    let label = OutcomeLabel { outcome };
+    app.metrics.logins.get_or_create(&label).inc();
+    result
+}
+
+async fn open_session(
     app: &App,
     answer: SignInAnswer,
     request: &RequestInfo,

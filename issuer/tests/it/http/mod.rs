@@ -5,3 +5,4 @@ mod metrics;
 mod query_counts;
 mod rate_limits;
 mod specification;
+mod status;

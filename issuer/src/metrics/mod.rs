@@ -1,6 +1,23 @@
 //! Counters for Prometheus.
+//!
+//! Labels take their values from closed lists of ours: what a caller sends is never one. What can
+//! happen is there from the start with a zero, so that the first time counts as an increase.
+
+mod credits;
+mod database;
+mod hashing;
+mod recent;
+mod text;
+mod verification;
 
 use std::time::Instant;
+
+pub use credits::CreditsMetrics;
+pub use database::DatabaseMetrics;
+pub use hashing::HashingMetrics;
+pub use recent::{N_MINUTES as RECENT_MINUTES, RecentCounts};
+use time::OffsetDateTime;
+pub use verification::VerificationMetrics;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -17,16 +34,22 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<OperationLabel, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
-    /// Logins by outcome.
+    recent: recent::Recent,
+    began: Instant,
+    started_at: OffsetDateTime,
+    /// Sign-ins by outcome; `second_factor` is a right password before its second step.
     pub logins: Family<OutcomeLabel, Counter>,
-    /// Refreshes by outcome: rotated, repeated, forked, ahead, ended, reused, unknown.
+    /// Refreshes by outcome: rotated, repeated, forked, ahead, ended, reused, unknown, garbage,
+    /// failed.
     pub refreshes: Family<OutcomeLabel, Counter>,
-    /// Passwords being hashed or waiting for a slot.
-    pub hashing: Gauge,
-    /// Sequence number of the feed this issuer serves.
-    pub feed_seq: Gauge,
-    /// When the database last confirmed the feed, Unix seconds.
-    pub feed_as_of: Gauge,
+    /// What was spent.
+    pub credits: CreditsMetrics,
+    /// What verifiers fetch.
+    pub verification: VerificationMetrics,
+    /// The pool of connections.
+    pub database: DatabaseMetrics,
+    /// The threads that hash passwords.
+    pub hashing: HashingMetrics,
     /// Mail by outcome: delivered, retry, dead.
     pub mails: Family<OutcomeLabel, Counter>,
     /// Mail that waits.
@@ -44,6 +67,8 @@ pub struct Metrics {
     pub webhook_oldest_secs: Gauge,
     /// Whether rate limits are shared through Redis at this moment; 0 without Redis.
     pub rate_limit_shared_up: Gauge,
+    /// Whether issuers are meant to share rate limits through Redis.
+    pub rate_limit_shared_wanted: Gauge,
     /// Draws that were decided in process although Redis is configured.
     pub rate_limit_fallbacks: Counter,
     /// Reports of Stripe by what became of an attempt: applied, refused, failed.
@@ -52,10 +77,8 @@ pub struct Metrics {
     pub stripe_events_waiting: Gauge,
     /// Reports of Stripe for an operator to look at.
     pub stripe_events_unresolved: Gauge,
-    database_open: Gauge,
-    database_idle: Gauge,
-    /// Runs of background jobs by name and outcome.
-    pub jobs: Family<JobLabels, Counter>,
+    jobs: Family<JobLabels, Counter>,
+    job_ages: Family<JobLabel, Gauge>,
 }
 
 /// The outcome of an operation.
@@ -65,13 +88,21 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
-/// A run of a background job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct JobLabels {
-    /// The job.
-    pub job: &'static str,
-    /// `done` or `failed`.
-    pub outcome: &'static str,
+struct JobLabels {
+    // Not `job`: Prometheus gives every sample a label of that name.
+    task: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    task: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,41 +117,75 @@ struct OperationLabel {
 }
 
 impl Metrics {
-    /// Registers everything.
-    pub fn new() -> Self {
+    /// Registers everything, with what pool and hashing count by themselves.
+    pub fn new(
+        database: DatabaseMetrics,
+        hashing: HashingMetrics,
+        started_at: OffsetDateTime,
+    ) -> Self {
         let mut metrics = Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(request_histogram),
             in_flight: Gauge::default(),
-            logins: Family::default(),
-            refreshes: Family::default(),
-            hashing: Gauge::default(),
-            feed_seq: Gauge::default(),
-            feed_as_of: Gauge::default(),
-            mails: Family::default(),
+            recent: recent::Recent::default(),
+            began: Instant::now(),
+            started_at,
+            logins: with_zeros(&LOGIN_OUTCOMES),
+            refreshes: with_zeros(&REFRESH_OUTCOMES),
+            credits: CreditsMetrics::new(),
+            verification: VerificationMetrics::new(),
+            database,
+            hashing,
+            mails: with_zeros(&SENDING_OUTCOMES),
             mails_waiting: Gauge::default(),
             mail_oldest_secs: Gauge::default(),
-            webhooks: Family::default(),
+            webhooks: with_zeros(&SENDING_OUTCOMES),
             webhooks_waiting: Gauge::default(),
             webhooks_dead: Gauge::default(),
             webhook_oldest_secs: Gauge::default(),
             rate_limit_shared_up: Gauge::default(),
+            rate_limit_shared_wanted: Gauge::default(),
             rate_limit_fallbacks: Counter::default(),
-            stripe_events: Family::default(),
+            stripe_events: with_zeros(&["applied", "refused", "failed"]),
             stripe_events_waiting: Gauge::default(),
             stripe_events_unresolved: Gauge::default(),
-            database_open: Gauge::default(),
-            database_idle: Gauge::default(),
             jobs: Family::default(),
+            job_ages: Family::default(),
             registry: Registry::with_prefix("tollgate"),
         };
-        metrics.register_all();
+        metrics.register_process(started_at);
+        metrics.register_requests();
+        metrics.register_sign_ins();
+        metrics.register_limits();
+        metrics.register_mail();
         metrics.register_purchases();
         metrics.register_webhooks();
+        let to = &mut metrics.registry;
+        metrics.credits.register(to);
+        metrics.verification.register(to);
+        metrics.database.register(to);
+        metrics.hashing.register(to);
         metrics
     }
 
-    fn register_all(&mut self) {
+    fn register_process(&mut self, started_at: OffsetDateTime) {
+        let build: Family<BuildLabels, Gauge> = Family::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&BuildLabels { version }).set(1);
+        let started: Gauge = Gauge::default();
+        started.set(started_at.unix_timestamp());
+        let to = &mut self.registry;
+        to.register("build_info", "The version that runs", build);
+        to.register("start_time_seconds", "When the issuer was started", started);
+        to.register("job_runs", "Background jobs by outcome", self.jobs.clone());
+        to.register(
+            "job_age_seconds",
+            "How long ago a background job last succeeded",
+            self.job_ages.clone(),
+        );
+    }
+
+    fn register_requests(&mut self) {
         let to = &mut self.registry;
         to.register("http_requests", "Requests answered", self.requests.clone());
         to.register_with_unit(
@@ -134,22 +199,20 @@ impl Metrics {
             "Requests being answered",
             self.in_flight.clone(),
         );
+    }
+
+    fn register_sign_ins(&mut self) {
+        let to = &mut self.registry;
         to.register("logins", "Logins by outcome", self.logins.clone());
         to.register("refreshes", "Refreshes by outcome", self.refreshes.clone());
+    }
+
+    fn register_limits(&mut self) {
+        let to = &mut self.registry;
         to.register(
-            "password_hashing_queue",
-            "Passwords being hashed or waiting",
-            self.hashing.clone(),
-        );
-        to.register(
-            "revocation_feed_seq",
-            "Sequence number of the feed served",
-            self.feed_seq.clone(),
-        );
-        to.register(
-            "revocation_feed_as_of_seconds",
-            "When the feed was last confirmed",
-            self.feed_as_of.clone(),
+            "rate_limit_shared_wanted",
+            "Whether rate limits are meant to be shared through Redis",
+            self.rate_limit_shared_wanted.clone(),
         );
         to.register(
             "rate_limit_shared_up",
@@ -161,16 +224,10 @@ impl Metrics {
             "Draws decided in process because Redis was away",
             self.rate_limit_fallbacks.clone(),
         );
-        to.register(
-            "database_connections",
-            "Open connections",
-            self.database_open.clone(),
-        );
-        to.register(
-            "database_connections_idle",
-            "Idle connections",
-            self.database_idle.clone(),
-        );
+    }
+
+    fn register_mail(&mut self) {
+        let to = &mut self.registry;
         to.register(
             "mails",
             "Tries to send a mail by outcome",
@@ -186,7 +243,6 @@ impl Metrics {
             "Age of the oldest mail that waits",
             self.mail_oldest_secs.clone(),
         );
-        to.register("job_runs", "Background jobs by outcome", self.jobs.clone());
     }
 
     fn register_purchases(&mut self) {
@@ -241,25 +297,46 @@ impl Metrics {
         }
     }
 
-    /// Notes the state of the pool.
-    pub fn database_connections(&self, open: u32, idle: usize) {
-        self.database_open.set(open.into());
-        self.database_idle
-            .set(i64::try_from(idle).unwrap_or(i64::MAX));
+    /// Notes a run of a background job.
+    pub fn job_ran(&self, task: &'static str, succeeded: bool) {
+        let outcome = if succeeded { "done" } else { "failed" };
+        self.jobs.get_or_create(&JobLabels { task, outcome }).inc();
+    }
+
+    /// Notes how long ago a background job last succeeded.
+    pub fn job_age(&self, task: &'static str, secs: i64) {
+        self.job_ages.get_or_create(&JobLabel { task }).set(secs);
+    }
+
+    /// When the issuer was started.
+    pub fn started_at(&self) -> OffsetDateTime {
+        self.started_at
+    }
+
+    /// What was answered in the last [`RECENT_MINUTES`].
+    pub fn recent(&self) -> RecentCounts {
+        self.recent.counts(self.minute())
+    }
+
+    fn minute(&self) -> u64 {
+        self.began.elapsed().as_secs() / 60
     }
 
     /// The metrics as Prometheus reads them.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String cannot fail");
-        text
+        text::from_openmetrics(&text)
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+/// Each outcome with a zero.
+fn with_zeros(outcomes: &[&'static str]) -> Family<OutcomeLabel, Counter> {
+    let family = Family::<OutcomeLabel, Counter>::default();
+    for outcome in outcomes {
+        drop(family.get_or_create(&OutcomeLabel { outcome }));
     }
+    family
 }
 
 /// Measures one request.
@@ -284,6 +361,7 @@ impl RequestTimer<'_> {
             .requests
             .get_or_create(&RequestLabels { operation, status })
             .inc();
+        self.metrics.recent.note(self.metrics.minute(), status);
     }
 }
 
@@ -301,3 +379,14 @@ fn request_histogram() -> Histogram {
 const LATENCY_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
+const LOGIN_OUTCOMES: [&str; 5] = [
+    "success",
+    "second_factor",
+    "refused",
+    "rate_limited",
+    "failed",
+];
+const REFRESH_OUTCOMES: [&str; 9] = [
+    "rotated", "repeated", "forked", "ahead", "ended", "reused", "unknown", "garbage", "failed",
+];
+const SENDING_OUTCOMES: [&str; 3] = ["delivered", "retry", "dead"];
