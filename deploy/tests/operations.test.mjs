@@ -160,8 +160,11 @@ test("what_is_logged_of_a_request_names_the_request_and_its_trace", async () => 
     body: JSON.stringify(body),
   });
   const { refreshToken: first } = await (await post("/login", { email: "ada@example.com", password: "correct horse battery" })).json();
-  const { refreshToken: second } = await (await post("/refresh", { refreshToken: first })).json();
-  await post("/refresh", { refreshToken: second });
+  // A client that lost an answer may show one of the last few again; this one is older than those.
+  let token = first;
+  for (let n = 0; n < 20; n += 1) {
+    token = (await (await post("/refresh", { refreshToken: token })).json()).refreshToken;
+  }
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
   const reused = await post("/refresh", { refreshToken: first }, { traceparent: `00-${trace}-00f067aa0ba902b7-01` });
   assert.equal(reused.status, 401);
