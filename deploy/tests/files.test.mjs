@@ -1,6 +1,7 @@
 // The files of deploy/, each read by the tool that will read it, or checked against its schema.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -123,6 +124,15 @@ test("compose_file_is_as_its_schema_says_and_names_only_what_is_there", () => {
       else assert.ok(Object.hasOwn(compose.volumes, source), `${name}: volume ${source}`);
     }
   }
+});
+
+test("compose_file_is_accepted_by_docker_where_there_is_one", (t) => {
+  const docker = spawnSync("docker", ["compose", "version"]);
+  if (docker.status !== 0) return t.skip("there is no docker compose here");
+  const names = [...read("deploy/.env.example").matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => [name, "filledin"]);
+  const env = { ...process.env, ...Object.fromEntries(names) };
+  const { ok, said } = run("docker", ["compose", "--file", path("deploy/compose.yaml"), "config", "--quiet"], { env });
+  assert.ok(ok, said);
 });
 
 test("compose_file_asks_for_every_secret_and_holds_none", () => {

@@ -150,7 +150,9 @@ test("prometheus_scrapes_the_issuer_and_has_read_the_alerts", async () => {
     const { groups } = await ask("/api/v1/rules");
     return groups.flatMap((group) => group.rules).every((rule) => rule.health === "ok");
   }, 20_000);
-  assert.deepEqual((await ask("/api/v1/alerts")).alerts, [], "nothing is wrong on a new machine");
+  // Before the first scrape there was no issuer to be seen, and that may still be pending.
+  const firing = (await ask("/api/v1/alerts")).alerts.filter((alert) => alert.state === "firing");
+  assert.deepEqual(firing, [], "nothing is wrong on a new machine");
 });
 
 test("what_is_logged_of_a_request_names_the_request_and_its_trace", async () => {
@@ -162,7 +164,7 @@ test("what_is_logged_of_a_request_names_the_request_and_its_trace", async () => 
   const { refreshToken: first } = await (await post("/login", { email: "ada@example.com", password: "correct horse battery" })).json();
   // A client that lost an answer may show one of the last few again; this one is older than those.
   let token = first;
-  for (let n = 0; n < 20; n += 1) {
+  for (let n = 0; n < 36; n += 1) {
     token = (await (await post("/refresh", { refreshToken: token })).json()).refreshToken;
   }
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
