@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::Mode;
 use crate::jobs::JobState;
 use crate::metrics::RecentCounts;
-use crate::signing_keys::{KeyState, Purpose, ROTATE_AFTER};
+use crate::signing_keys::{KeyStage, KeyState, Purpose, ROTATE_AFTER};
 
 /// Answers the page.
 pub fn status(app: &Arc<App>) -> impl Endpoint<Output = Response> + use<> {
@@ -151,26 +151,24 @@ fn redis(app: &App) -> Component {
 }
 
 fn keys(app: &App, now: OffsetDateTime) -> Component {
-    let mut level = Level::Good;
-    let mut words = "sign, and a standby is published".to_owned();
-    for purpose in Purpose::ALL {
-        let Some(signer) = app.keys.signer(purpose) else {
-            level = Level::Away;
-            words = "are not loaded: nobody can sign in".to_owned();
-            break;
-        };
-        let overdue = signer.stages.iter().any(|stage| {
-            stage.state == KeyState::Active && now - stage.since > ROTATE_AFTER + ROTATION_PATIENCE
-        });
-        if overdue {
-            level = Level::Degraded;
-            words = "rotation is overdue".to_owned();
-        }
-    }
+    let signers: Vec<_> = Purpose::ALL
+        .into_iter()
+        .filter_map(|purpose| app.keys.signer(purpose))
+        .collect();
+    let is_overdue = |stage: &KeyStage| {
+        stage.state == KeyState::Active && now - stage.since > ROTATE_AFTER + ROTATION_PATIENCE
+    };
+    let (level, words) = if signers.len() < Purpose::ALL.len() {
+        (Level::Away, "are not loaded: nobody can sign in")
+    } else if signers.iter().flat_map(|s| &s.stages).any(is_overdue) {
+        (Level::Degraded, "rotation is overdue")
+    } else {
+        (Level::Good, "sign, and a standby is published")
+    };
     Component {
         name: "Signing keys",
         level,
-        words,
+        words: words.to_owned(),
     }
 }
 
@@ -243,17 +241,14 @@ fn mail(app: &App) -> Component {
 
 fn webhooks(app: &App) -> Component {
     let oldest = app.metrics.webhook_oldest_secs.get();
-    let (level, mut words) = queue(app.metrics.webhooks_waiting.get(), oldest);
-    let n_dead = app.metrics.webhooks_dead.get();
-    if n_dead > 0 {
-        words += &format!(", {n_dead} given up");
-    }
+    let (level, words) = queue(app.metrics.webhooks_waiting.get(), oldest);
+    let (level, words) = match app.metrics.webhooks_dead.get() {
+        0 => (level, words),
+        n_dead => (Level::Degraded, format!("{words}, {n_dead} given up")),
+    };
     Component {
         name: "Webhooks",
-        level: level.max(match n_dead {
-            0 => Level::Good,
-            _ => Level::Degraded,
-        }),
+        level,
         words,
     }
 }

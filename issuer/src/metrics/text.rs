@@ -1,7 +1,7 @@
-//! The text format of Prometheus, version 0.0.4, made from OpenMetrics text.
+//! The text format of Prometheus, version 0.0.4, made from `OpenMetrics` text.
 //!
 //! Both write samples in the same way. They differ in what a counter is called where it is
-//! described: OpenMetrics leaves `_total` out there, and a reader of the older format then finds a
+//! described: `OpenMetrics` leaves `_total` out there, and a reader of the older format then finds a
 //! description without samples and samples without a description.
 
 use std::collections::HashSet;

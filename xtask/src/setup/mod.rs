@@ -1,6 +1,6 @@
 //! Finds the tools a command needs and installs those that are missing.
 //!
-//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, PgBouncer,
+//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, `PgBouncer`,
 //! Prometheus, Chromium and Node itself are ever installed for the whole machine, and only by root with `apt-get`.
 
 mod apt;
