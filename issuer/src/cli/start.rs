@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::backup;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
 use crate::db::embedded::{Durability, EmbeddedPostgres, Logins, Options};
@@ -47,14 +48,18 @@ pub fn configured_database(config: &Config) -> Option<Database> {
 
 /// Starts the embedded server of `serve --dev`.
 pub async fn start_embedded(config: &Config) -> Result<EmbeddedPostgres, String> {
-    let options = Options {
+    EmbeddedPostgres::start(&config.data_dir, postgres_options(config))
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Where PostgreSQL's programs are looked for.
+pub fn postgres_options(config: &Config) -> Options {
+    Options {
         binaries: config.database.embedded_binaries.clone(),
         search_path: super::variable("PATH").map(OsString::from),
         durability: Durability::Safe,
-    };
-    EmbeddedPostgres::start(&config.data_dir, options)
-        .await
-        .map_err(|error| error.to_string())
+    }
 }
 
 /// The database of every other subcommand: configured, or embedded in a running `serve`.
@@ -84,6 +89,7 @@ pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnecti
 
 /// Connects, brings the schema up to date where this login may, and checks the master key.
 pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, String> {
+    refuse_unfinished_restore(database).await?;
     let step_down = prepare_schema(database).await?;
     let db = Db::open(&database.url, config.database.max_connections, step_down)
         .map_err(|error| error.to_string())?;
@@ -102,6 +108,16 @@ pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, 
         Entropy::system(),
         master_keys,
     ))
+}
+
+/// What was restored halfway would revive what had been ended.
+async fn refuse_unfinished_restore(database: &Database) -> Result<(), String> {
+    let mut connection = connect_patiently(&database.url).await?;
+    let unfinished = backup::is_unfinished(&mut connection).await;
+    match unfinished.map_err(|error| error.to_string())? {
+        false => Ok(()),
+        true => Err("a restore into this database is under way or was cut off. Wait for it; if none runs, drop the database, create it again and restore once more".into()),
+    }
 }
 
 /// Applies what is missing, or waits until somebody who may has done so. Says whether the
@@ -147,6 +163,22 @@ async fn connect_patiently(url: &SecretText) -> Result<sqlx::PgConnection, Strin
     Err(format!("cannot connect to the database: {last}"))
 }
 
+/// The master key at hand: configured, or in a development data directory. None is made.
+pub fn existing_master_key(config: &Config) -> Result<MasterKey, String> {
+    if let Some(key) = &config.master_key {
+        return Ok(key.clone());
+    }
+    let path = config.data_dir.join("master-key");
+    let text = fs::read_to_string(&path).map_err(|_| {
+        format!(
+            "no master key: set MASTER_KEY, or put the key into {}",
+            path.display()
+        )
+    })?;
+    MasterKey::from_base64(text.trim())
+        .ok_or_else(|| format!("{} does not hold a master key", path.display()))
+}
+
 /// The master key of a development data directory, made at the first start.
 fn generated_master_key(config: &Config) -> Result<MasterKey, String> {
     if config.mode == Mode::Production {
@@ -158,9 +190,7 @@ fn generated_master_key(config: &Config) -> Result<MasterKey, String> {
         let key = MasterKey::from_bytes(Entropy::system().bytes());
         write_private(&path, key.to_base64().as_bytes()).map_err(told)?;
     }
-    let text = fs::read_to_string(&path).map_err(told)?;
-    MasterKey::from_base64(text.trim())
-        .ok_or_else(|| format!("{} does not hold a master key", path.display()))
+    existing_master_key(config)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -13,7 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 
 pub use error::DbError;
-pub use migrate::{MigrateError, Privileges, migrate, privileges, schema_is_current};
+pub use migrate::{
+    MigrateError, Privileges, make_roles, migrate, newest_version, privileges, schema_is_current,
+};
 
 use crate::secret::SecretText;
 
@@ -186,10 +188,26 @@ pub async fn become_owner(connection: &mut PgConnection) -> Result<(), DbError> 
     Ok(())
 }
 
-fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
-    Ok(PgConnectOptions::from_str(url.expose())?.application_name("tollgate"))
+/// How many connections of issuers are open to this database, this one aside.
+///
+/// # Errors
+/// [`DbError`] when the server does not answer.
+pub async fn n_issuer_connections(connection: &mut PgConnection) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from pg_stat_activity
+          where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()",
+    )
+    .bind(APPLICATION_NAME)
+    .fetch_one(connection)
+    .await?)
 }
 
+fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
+    Ok(PgConnectOptions::from_str(url.expose())?.application_name(APPLICATION_NAME))
+}
+
+/// What the server calls us in its list of connections.
+const APPLICATION_NAME: &str = "tollgate";
 /// Callers learn within 2 s that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// As long as waiting for a connection may take.

@@ -5,6 +5,7 @@
     reason = "tests ask the machine where PostgreSQL is, and wait in real time for other processes"
 )]
 
+mod backup;
 mod crash;
 mod keys;
 mod ledger;
