@@ -1,6 +1,7 @@
 -- What an operator does when something went wrong for many at once: ending sessions by the thousand,
 -- taking a second factor off an account whose owner has lost it, noting what was done to the whole
--- system. All of it is for tollgate_owner; the issuer's role may call none of it.
+-- system. All of that is for tollgate_owner; the issuer's role may call none of it. Beside it, what the
+-- issuer asks before it reads from a replica.
 
 grant create on schema auth to tollgate_definer; -- taken back at the end of this file
 
@@ -88,6 +89,19 @@ begin
   end if;
   return auth.apply_to_user(p_act, p_target_id, p_args, c_request);
 end $$;
+
+-- History -----------------------------------------------------------------------------
+
+create function credits.find_account_seq(p_user_id text) returns bigint
+  language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  perform set_config('tollgate.user_id', p_user_id, true);
+  return (select a.seq from credits.accounts a where a.user_id = p_user_id);
+end $$;
+comment on function credits.find_account_seq is
+  'The number of the last entry of the user''s account, read under row-level security: the primary''s says what a replica must have to answer.';
+revoke execute on function credits.find_account_seq(text) from public;
+grant execute on function credits.find_account_seq(text) to tollgate_app;
 
 -- The whole system --------------------------------------------------------------------
 

@@ -54,6 +54,12 @@ pub struct Metrics {
     pub stripe_events_unresolved: Gauge,
     database_open: Gauge,
     database_idle: Gauge,
+    /// Whether reads may go to the replica.
+    pub replica_up: Gauge,
+    /// By how many seconds the replica was behind when it was last asked.
+    pub replica_behind_secs: Gauge,
+    /// Reads that the replica answered.
+    pub reads_by_replica: Counter,
     /// Runs of background jobs by name and outcome.
     pub jobs: Family<JobLabels, Counter>,
 }
@@ -111,12 +117,16 @@ impl Metrics {
             stripe_events_unresolved: Gauge::default(),
             database_open: Gauge::default(),
             database_idle: Gauge::default(),
+            replica_up: Gauge::default(),
+            replica_behind_secs: Gauge::default(),
+            reads_by_replica: Counter::default(),
             jobs: Family::default(),
             registry: Registry::with_prefix("tollgate"),
         };
         metrics.register_all();
         metrics.register_purchases();
         metrics.register_webhooks();
+        metrics.register_replica();
         metrics
     }
 
@@ -205,6 +215,25 @@ impl Metrics {
             "stripe_events_unresolved",
             "Reports of Stripe that were refused or given up",
             self.stripe_events_unresolved.clone(),
+        );
+    }
+
+    fn register_replica(&mut self) {
+        let to = &mut self.registry;
+        to.register(
+            "replica_up",
+            "1 while reads may go to the replica",
+            self.replica_up.clone(),
+        );
+        to.register(
+            "replica_behind_seconds",
+            "By how much the replica was behind when it was last asked",
+            self.replica_behind_secs.clone(),
+        );
+        to.register(
+            "reads_by_replica",
+            "Reads that the replica answered",
+            self.reads_by_replica.clone(),
         );
     }
 

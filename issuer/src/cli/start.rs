@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::backup;
 use crate::clock::Clock;
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseConfig, Mode};
 use crate::db::embedded::{Durability, EmbeddedPostgres, Logins, Options};
 use crate::db::{self, Db};
 use crate::ids::Entropy;
@@ -93,6 +93,7 @@ pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, 
     let step_down = prepare_schema(database).await?;
     let db = Db::open(&database.url, config.database.max_connections, step_down)
         .map_err(|error| error.to_string())?;
+    let db = add_replica(db, &config.database).await?;
     let master_key = match &config.master_key {
         Some(key) => key.clone(),
         None => generated_master_key(&config)?,
@@ -117,6 +118,28 @@ async fn refuse_unfinished_restore(database: &Database) -> Result<(), String> {
     match unfinished.map_err(|error| error.to_string())? {
         false => Ok(()),
         true => Err("a restore into this database is under way or was cut off. Wait for it; if none runs, drop the database, create it again and restore once more".into()),
+    }
+}
+
+/// A replica that is away or behind is waited for in the background; a server that is none is refused.
+async fn add_replica(db: Db, config: &DatabaseConfig) -> Result<Db, String> {
+    let Some(url) = &config.replica_url else {
+        return Ok(db);
+    };
+    let db = db
+        .with_replica(url, config.max_connections)
+        .map_err(|_| "DATABASE_REPLICA_URL cannot be understood".to_owned())?;
+    let checked = match db.replica() {
+        Some(replica) => replica.check(&db).await,
+        None => Ok(0),
+    };
+    match checked {
+        Err(error) if error.is_permanent() => Err(error.to_string()),
+        Err(error) => {
+            tracing::warn!(%error, "reads go to the primary until the replica is well");
+            Ok(db)
+        }
+        Ok(_) => Ok(db),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod embedded;
 mod error;
 mod migrate;
+mod replica;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -17,12 +18,15 @@ pub use migrate::{
     MigrateError, Privileges, make_roles, migrate, newest_version, privileges, schema_is_current,
 };
 
+pub use replica::{Replica, ReplicaError};
+
 use crate::secret::SecretText;
 
 /// A pool of connections that act as `tollgate_app`.
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    replica: Option<Replica>,
 }
 
 impl Db {
@@ -32,33 +36,29 @@ impl Db {
     /// # Errors
     /// [`DbError::Driver`] when the URL cannot be understood.
     pub fn open(url: &SecretText, max_connections: u32, step_down: bool) -> Result<Self, DbError> {
-        let options = connect_options(url)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // A connection that rested may have died with its server.
-                    Ok(meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
-                })
-            })
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    connection.execute(SESSION_LIMITS).await?;
-                    if step_down {
-                        connection.execute("set role tollgate_app").await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(open_pool(url, max_connections, step_down)?))
+    }
+
+    /// Lets reads that may be a moment old go to a copy, once [`Replica::check`] has found it well.
+    ///
+    /// # Errors
+    /// [`DbError::Driver`] when the URL cannot be understood.
+    pub fn with_replica(self, url: &SecretText, max_connections: u32) -> Result<Self, DbError> {
+        let replica = Some(Replica::open(url, max_connections)?);
+        Ok(Self { replica, ..self })
+    }
+
+    /// The copy, if there is to be one.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
     }
 
     /// Wraps a pool that a test made.
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            pool,
+            replica: None,
+        }
     }
 
     /// A connection for an operation of one statement.
@@ -200,6 +200,31 @@ pub async fn n_issuer_connections(connection: &mut PgConnection) -> Result<i64, 
     .bind(APPLICATION_NAME)
     .fetch_one(connection)
     .await?)
+}
+
+fn open_pool(url: &SecretText, max_connections: u32, step_down: bool) -> Result<PgPool, DbError> {
+    let options = connect_options(url)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                // A connection that rested may have died with its server.
+                Ok(meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
+            })
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(SESSION_LIMITS).await?;
+                if step_down {
+                    connection.execute("set role tollgate_app").await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
 }
 
 fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {

@@ -10,6 +10,7 @@ mod crash;
 mod keys;
 mod ledger;
 mod operators;
+mod replica;
 mod start;
 mod support;
 mod two_issuers;

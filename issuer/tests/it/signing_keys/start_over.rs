@@ -46,10 +46,9 @@ async fn lost_master_key_is_replaced_and_people_sign_in_again() {
 
     let new = app.second(&[("MASTER_KEY", &key(8).to_base64())]).await;
     new.publish().await;
-    let validated = new
-        .anon()
-        .post("/api/v1/auth/validate", json!({"token": ada.access_token}));
-    assert_eq!(validated.await.expect(200).body["valid"], false);
+    let body = json!({"token": ada.access_token});
+    let validated = new.anon().post("/api/v1/auth/validate", body).await;
+    assert_eq!(validated.expect(200).body["valid"], false);
     let refreshed = new.anon().refresh(&ada.refresh_token).await;
     refreshed.expect_problem(401, "invalid_refresh_token");
     let ada = Actor::anon(&new).login("ada@example.com", json!({})).await;
