@@ -6,15 +6,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::start::{
-    Database, attach_database, configured_database, existing_master_key, operator_connection,
-    postgres_options, start_app, start_embedded,
+    Database, attach_database, attach_or_start_database, existing_master_key, operator_connection,
+    postgres_options, start_app,
 };
 use super::table::to_json;
 use crate::audit;
 use crate::backup::{self, BackupFile, Plan, Programs, Restored};
 use crate::config::Config;
 use crate::credits::reconcile;
-use crate::db::embedded::EmbeddedPostgres;
 
 /// Where to.
 #[derive(Debug, Args)]
@@ -88,25 +87,12 @@ pub async fn restore(config: Config, arguments: RestoreArguments) -> Result<(), 
         }
         return Ok(());
     }
-    let (database, embedded) = target(&config).await?;
+    let (database, embedded) = attach_or_start_database(&config).await?;
     let result = restore_into(config, &database, plan, &arguments, &header.made_at).await;
     if let Some(server) = embedded {
         server.stop().await;
     }
     result
-}
-
-/// The database to restore into; the embedded server is started when none is configured.
-async fn target(config: &Config) -> Result<(Database, Option<EmbeddedPostgres>), String> {
-    if let Some(database) = configured_database(config) {
-        return Ok((database, None));
-    }
-    let running = EmbeddedPostgres::attach(&config.data_dir).await;
-    if let Some(logins) = running.map_err(|error| error.to_string())? {
-        return Ok((Database::from(&logins), None));
-    }
-    let server = start_embedded(config).await?;
-    Ok((Database::from(server.logins()), Some(server)))
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to the command")]

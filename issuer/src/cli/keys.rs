@@ -3,7 +3,8 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::start::{
-    Database, attach_database, existing_master_key, operator_connection, start_app,
+    Database, attach_database, attach_or_start_database, existing_master_key, operator_connection,
+    start_app,
 };
 use crate::config::Config;
 use crate::signing_keys::{self, KeyListing, Purpose};
@@ -64,10 +65,15 @@ impl From<PurposeArg> for Purpose {
 /// Runs one of the commands.
 #[expect(clippy::print_stdout, reason = "the answer to the command")]
 pub async fn run(config: Config, command: KeysCommand) -> Result<(), String> {
-    let database = attach_database(&config).await?;
     if let KeysCommand::StartOver { .. } = command {
-        return start_over(&config, &database).await;
+        let (database, embedded) = attach_or_start_database(&config).await?;
+        let result = start_over(&config, &database).await;
+        if let Some(server) = embedded {
+            server.stop().await;
+        }
+        return result;
     }
+    let database = attach_database(&config).await?;
     let app = start_app(config, &database).await?;
     match command {
         // Done above, without an app: no app starts with the key of another database.

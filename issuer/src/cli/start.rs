@@ -77,6 +77,22 @@ pub async fn attach_database(config: &Config) -> Result<Database, String> {
     }
 }
 
+/// The same for what is done while no issuer runs: an embedded server is started when none does, and
+/// is the caller's to stop.
+pub async fn attach_or_start_database(
+    config: &Config,
+) -> Result<(Database, Option<EmbeddedPostgres>), String> {
+    if let Some(database) = configured_database(config) {
+        return Ok((database, None));
+    }
+    let running = EmbeddedPostgres::attach(&config.data_dir).await;
+    if let Some(logins) = running.map_err(|error| error.to_string())? {
+        return Ok((Database::from(&logins), None));
+    }
+    let server = start_embedded(config).await?;
+    Ok((Database::from(server.logins()), Some(server)))
+}
+
 /// A connection that may do what the issuer's own login may not: make an admin, for example.
 pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnection, String> {
     let mut connection = connect_patiently(&database.owner_url).await?;

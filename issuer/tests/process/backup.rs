@@ -110,7 +110,7 @@ async fn backup_brings_everything_back_and_nothing_that_was_ended_since() {
         Person::sign_in(&issuer, "bob").await,
     );
     let charged = ada.charge(&issuer, 10, "before").await;
-    let hold = json!({"amount": 5, "appId": "test", "idempotencyKey": "hold"});
+    let hold = json!({"amount": 5, "appId": "test"});
     let (status, hold) = issuer
         .post("/credits/holds", &ada.access_token, &hold)
         .await;
@@ -133,10 +133,8 @@ async fn backup_brings_everything_back_and_nothing_that_was_ended_since() {
 
     // What the backup does not know of.
     ada.charge(&issuer, 20, "after").await;
-    let (status, _) = issuer
-        .post("/auth/logout", &bob.access_token, &json!({}))
-        .await;
-    assert_eq!(status, 200);
+    let body = json!({"refreshToken": bob.refresh_token});
+    assert_eq!(issuer.post("/auth/logout", "", &body).await.0, 200);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let held = feed(&issuer, None).await;
     issuer.stop();
@@ -171,7 +169,7 @@ async fn backup_brings_everything_back_and_nothing_that_was_ended_since() {
     );
     let capture = format!(
         "/credits/holds/{}/capture",
-        hold["id"].as_str().expect("an id")
+        hold["hold"]["id"].as_str().expect("an id")
     );
     let body = json!({"amount": 5, "idempotencyKey": "capture"});
     assert_eq!(issuer.post(&capture, &ada.access_token, &body).await.0, 200);

@@ -116,7 +116,7 @@ fn list<'a>(text: &'a str, section: &str, name: &str) -> Result<Vec<&'a str>> {
         .map(str::trim)
         .skip_while(|line| *line != section)
         .skip(1)
-        .take_while(|line| !line.starts_with("[") || line.contains("]]"));
+        .take_while(|line| !line.starts_with('['));
     let mut from = inside.skip_while(|line| *line != name).skip(1).peekable();
     from.peek()
         .with_context(|| format!("deny.toml has no {name} …] in {section}"))?;
