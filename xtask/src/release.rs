@@ -1,6 +1,7 @@
 //! `cargo xtask release`: what is delivered, built so that whoever builds the same source with the
 //! same tools gets the same bytes.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,10 +25,11 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     );
     let folder = workspace.target.join("dist");
     let sums = build(workspace, &toolbox, &folder)?;
-    let text: String = sums
+    let lines: Vec<String> = sums
         .iter()
         .map(|(name, sum)| format!("{sum}  {name}\n"))
         .collect();
+    let text = lines.concat();
     let file = folder.join("SHA256SUMS");
     fs::write(&file, &text).with_context(|| file.display().to_string())?;
     print!("\n{text}");
@@ -69,13 +71,17 @@ pub fn build(
         let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
         let to = folder.join(name);
         fs::copy(&file, &to).with_context(|| to.display().to_string())?;
-        let sum: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        sums.push((name.to_owned(), sum));
+        sums.push((name.to_owned(), hex(&Sha256::digest(&bytes))?));
     }
     Ok(sums)
+}
+
+fn hex(bytes: &[u8]) -> Result<String> {
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(text)
 }
 
 /// Where this machine keeps things is told to the compiler under the same names everywhere: the paths

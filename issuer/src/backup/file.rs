@@ -7,8 +7,9 @@
 //! ```
 //! `tail -n +3 FILE | head -c -64` is the archive, should this program ever be lost.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -38,11 +39,11 @@ pub struct Header {
 
 /// The name of a master key: enough to tell two apart, and nothing that leads to it.
 pub fn fingerprint(check_value: &[u8]) -> String {
-    check_value
-        .iter()
-        .take(FINGERPRINT_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut name = String::new();
+    for byte in check_value.iter().take(FINGERPRINT_BYTES) {
+        write!(name, "{byte:02x}").expect("a string grows");
+    }
+    name
 }
 
 /// A backup being written, under another name until it is whole; removed when it never is.

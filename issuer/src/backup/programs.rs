@@ -1,7 +1,7 @@
 //! `pg_dump` and `pg_restore`: which, how they are told where the server is, and what they said.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -213,13 +213,16 @@ fn unescaped(text: &str) -> SecretText {
 }
 
 fn escaped(text: &str) -> String {
-    let bytes = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-            char::from(byte).to_string()
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                escaped.push(char::from(byte));
+            }
+            _ => write!(escaped, "%{byte:02X}").expect("a string grows"),
         }
-        _ => format!("%{byte:02X}"),
-    });
-    bytes.collect()
+    }
+    escaped
 }
 
 /// What libpq takes in a URL and we have a use for; it refuses what it does not know.

@@ -35,21 +35,34 @@ pub async fn start_over(
         n => return Err(StartOverError::IssuersRun(n)),
     }
     let mut tx = connection.begin().await?;
-    store::lock(&mut tx).await?;
-    let known = store::master_key_checks(&mut tx).await?;
+    match give_up(&mut tx, new).await {
+        Ok(done) => {
+            tx.commit().await?;
+            Ok(done)
+        }
+        Err(error) => {
+            // At once: a transaction that is only dropped keeps its locks until the next statement.
+            tx.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn give_up(tx: &mut PgConnection, new: &MasterKey) -> Result<StartedOver, StartOverError> {
+    store::lock(tx).await?;
+    let known = store::master_key_checks(tx).await?;
     let check = new.check_value();
     let newest = known.iter().map(|row| row.version).max();
     let newest = newest.ok_or(StartOverError::NeverSealed)?;
     if known.iter().any(|row| row.check_value == check) {
         return Err(StartOverError::Fits);
     }
-    let version = store::insert_master_key_check(&mut tx, newest + 1, &check).await?;
-    let keys_removed = store::remove_every_key(&mut tx).await?;
-    revocations::cut_off_all_tokens(&mut tx).await?;
-    store::record_replacement(&mut tx, version).await?;
+    let version = store::insert_master_key_check(tx, newest + 1, &check).await?;
+    let keys_removed = store::remove_every_key(tx).await?;
+    revocations::cut_off_all_tokens(tx).await?;
+    store::record_replacement(tx, version).await?;
     // In the same transaction: with the key noted, a second run would be refused as not needed.
-    let sessions_ended = sessions::end_every_quietly(&mut tx).await?;
-    tx.commit().await?;
+    let sessions_ended = sessions::end_every_quietly(tx).await?;
     Ok(StartedOver {
         version,
         keys_removed,

@@ -48,12 +48,11 @@ impl Standby {
         primary.allow_replication().await;
         standby.give_away();
         let data = standby.folder.join("data");
-        let from = primary.replication();
         standby.program(
             "pg_basebackup",
             &[
                 "-d",
-                &from,
+                &primary.owner,
                 "-D",
                 text(&data),
                 "-R",
@@ -181,11 +180,6 @@ impl EmbeddedLogins {
             .await
             .expect("reloaded");
     }
-
-    /// The owner's login without what only our own programs know of.
-    fn replication(&self) -> String {
-        self.owner.clone()
-    }
 }
 
 fn text(path: &Path) -> &str {
@@ -248,13 +242,13 @@ async fn history_is_read_from_a_replica_and_from_the_primary_when_that_lags_or_d
     until_replica_is(&issuer, 1).await;
     // Through the other issuer, which knows of no replica: who has spent reads it at once.
     for n in 0..10 {
-        let key = format!("charge {n}");
+        let key = format!("charge-{n}");
         charge(&primary, &token, &key).await;
         assert_eq!(newest(&issuer, &token).await, key);
     }
     let deadline = Instant::now() + Duration::from_secs(20);
     while metric(&issuer, "tollgate_reads_by_replica_total").await == 0 {
-        assert_eq!(newest(&issuer, &token).await, "charge 9");
+        assert_eq!(newest(&issuer, &token).await, "charge-9");
         assert!(
             Instant::now() < deadline,
             "no read ever went to the replica"
@@ -262,9 +256,9 @@ async fn history_is_read_from_a_replica_and_from_the_primary_when_that_lags_or_d
     }
 
     standby.execute("select pg_wal_replay_pause()").await;
-    charge(&primary, &token, "unseen by the replica").await;
+    charge(&primary, &token, "unseen-by-the-replica").await;
     let before = metric(&issuer, "tollgate_reads_by_replica_total").await;
-    assert_eq!(newest(&issuer, &token).await, "unseen by the replica");
+    assert_eq!(newest(&issuer, &token).await, "unseen-by-the-replica");
     assert_eq!(
         metric(&issuer, "tollgate_reads_by_replica_total").await,
         before
@@ -275,8 +269,8 @@ async fn history_is_read_from_a_replica_and_from_the_primary_when_that_lags_or_d
     until_replica_is(&issuer, 1).await;
 
     standby.kill();
-    charge(&primary, &token, "after its death").await;
-    assert_eq!(newest(&issuer, &token).await, "after its death");
+    charge(&primary, &token, "after-its-death").await;
+    assert_eq!(newest(&issuer, &token).await, "after-its-death");
     until_replica_is(&issuer, 0).await;
     standby.start();
     until_replica_is(&issuer, 1).await;
