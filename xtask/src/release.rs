@@ -24,7 +24,10 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         "builds what is delivered; the same source gives the same bytes",
     );
     let folder = workspace.target.join("dist");
-    let sums = build(workspace, &toolbox, &folder)?;
+    let mut sums = Vec::new();
+    for part in PARTS {
+        sums.extend(build(workspace, &toolbox, part, &folder)?);
+    }
     let lines: Vec<String> = sums
         .iter()
         .map(|(name, sum)| format!("{sum}  {name}\n"))
@@ -36,34 +39,32 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Builds everything into `folder`; each file with its SHA-256.
+/// What is delivered, in the order of how long it takes.
+pub const PARTS: [Part; 2] = [Part::Modules, Part::Issuer];
+
+/// Things that are built together.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// The gateway's module and the npm package.
+    Modules,
+    /// The issuer.
+    Issuer,
+}
+
+/// Builds a part into `folder`; each file with its SHA-256.
 pub fn build(
     workspace: &Workspace,
     toolbox: &Toolbox,
+    part: Part,
     folder: &Path,
 ) -> Result<Vec<(String, String)>> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let mut issuer = cargo();
-    issuer
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "issuer",
-            "--bin",
-            "tollgate",
-        ])
-        .arg("--target-dir")
-        .arg(&workspace.target)
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped(workspace)?.join("\x1f"))
-        .env("CARGO_INCREMENTAL", "0")
-        .current_dir(&workspace.root);
-    process::run_quietly("tollgate", "built", &mut issuer)?;
-    edge::build(workspace, toolbox)?;
-    wasm::pack(workspace, toolbox)?;
+    let files = match part {
+        Part::Modules => modules(workspace, toolbox)?,
+        Part::Issuer => vec![issuer(workspace)?],
+    };
     let mut sums = Vec::new();
-    for file in delivered(workspace)? {
+    for file in files {
         let name = file
             .file_name()
             .and_then(|name| name.to_str())
@@ -74,6 +75,36 @@ pub fn build(
         sums.push((name.to_owned(), hex(&Sha256::digest(&bytes))?));
     }
     Ok(sums)
+}
+
+fn issuer(workspace: &Workspace) -> Result<PathBuf> {
+    let mut command = cargo();
+    command
+        .args(["build", "--release", "--locked", "--package", "issuer"])
+        .args(["--bin", "tollgate", "--target-dir"])
+        .arg(&workspace.target)
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped(workspace)?.join("\x1f"))
+        .env("CARGO_INCREMENTAL", "0")
+        .current_dir(&workspace.root);
+    process::run_quietly("tollgate", "built", &mut command)?;
+    Ok(workspace.target.join("release/tollgate"))
+}
+
+fn modules(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<PathBuf>> {
+    edge::build(workspace, toolbox)?;
+    wasm::pack(workspace, toolbox)?;
+    let package = fs::read_dir(workspace.root.join("wasm-pkg"))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "tgz"));
+    let of = |file: &str| workspace.root.join(file);
+    Ok(vec![
+        of("edge-verifier/build/edge_bg.wasm"),
+        of("edge-verifier/build/edge.js"),
+        of("wasm-pkg/dist/verifier.wasm"),
+        of("wasm-pkg/dist/verifier.fast.wasm"),
+        package.context("wasm-pkg holds no packed package")?,
+    ])
 }
 
 fn hex(bytes: &[u8]) -> Result<String> {
@@ -99,20 +130,4 @@ pub fn remapped(workspace: &Workspace) -> Result<Vec<String>> {
         Some(format!("--remap-path-prefix={}={name}", place?.to_str()?))
     });
     Ok(flags.collect())
-}
-
-fn delivered(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let mut files = vec![
-        workspace.target.join("release/tollgate"),
-        workspace.root.join("edge-verifier/build/edge_bg.wasm"),
-        workspace.root.join("edge-verifier/build/edge.js"),
-        workspace.root.join("wasm-pkg/dist/verifier.wasm"),
-        workspace.root.join("wasm-pkg/dist/verifier.fast.wasm"),
-    ];
-    let package = fs::read_dir(workspace.root.join("wasm-pkg"))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "tgz"));
-    files.push(package.context("wasm-pkg holds no packed package")?);
-    Ok(files)
 }

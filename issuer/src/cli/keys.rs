@@ -36,9 +36,9 @@ pub enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Go on with another MASTER_KEY although the old one is lost; everybody signs in again
+    /// Go on with another master key although the old one is lost; everybody signs in again
     StartOver {
-        /// That MASTER_KEY_PREVIOUS is no way: what only the old key opens is given up
+        /// That the old key cannot be set beside the new one: what only it opens is given up
         #[arg(long, required = true)]
         the_old_master_key_is_lost: bool,
     },

@@ -20,15 +20,23 @@ pub fn prove(workspace: &Workspace, _: &Toolbox) -> Result<Vec<String>> {
     let toolbox = setup::ensure(workspace, edge::TOOLS)?;
     let place = workspace.target.join("reproducible");
     remove(&place)?;
-    let first = build(workspace, &toolbox, &place.join("a"))?;
-    let second = build(workspace, &toolbox, &place.join("another-folder"))?;
-    let mut figures = Vec::new();
-    let mut differing = Vec::new();
-    for ((name, one), (_, other)) in first.iter().zip(&second) {
-        if one == other {
-            figures.push(format!("{name}: the same twice, {}…", &one[..16]));
-        } else {
-            differing.push(name.as_str());
+    let copies = [
+        copy(workspace, &place.join("a"))?,
+        copy(workspace, &place.join("another-folder"))?,
+    ];
+    let (mut figures, mut differing) = (Vec::new(), Vec::new());
+    for part in release::PARTS {
+        let [first, second] = build_twice(&copies, &toolbox, part)?;
+        for ((name, one), (_, other)) in first.into_iter().zip(second) {
+            let verdict = match one == other {
+                true => format!("{name}: the same twice, {}…", &one[..16]),
+                false => format!("{name}: NOT the same"),
+            };
+            ui::line("compared", &verdict);
+            figures.push(verdict);
+            if one != other {
+                differing.push(name);
+            }
         }
     }
     ensure!(
@@ -41,22 +49,25 @@ pub fn prove(workspace: &Workspace, _: &Toolbox) -> Result<Vec<String>> {
     Ok(figures)
 }
 
-fn build(workspace: &Workspace, toolbox: &Toolbox, root: &Path) -> Result<Vec<(String, String)>> {
-    ui::heading("copy", &root.display().to_string());
-    copy(workspace, root)?;
-    let copied = Workspace {
-        root: root.to_owned(),
-        target: root.join("target"),
-        tools: workspace.tools.clone(),
+type Sums = Vec<(String, String)>;
+
+fn build_twice(
+    copies: &[Workspace; 2],
+    toolbox: &Toolbox,
+    part: release::Part,
+) -> Result<[Sums; 2]> {
+    let build = |copied: &Workspace| {
+        ui::heading("build", &copied.root.display().to_string());
+        let sums = release::build(copied, toolbox, part, &copied.root.join("dist"))?;
+        // What is left of a build is needed no more; the files that are compared stay.
+        remove(&copied.target)?;
+        Ok::<_, anyhow::Error>(sums)
     };
-    let sums = release::build(&copied, toolbox, &root.join("dist"))?;
-    // What is left of a build is needed no more; the files that are compared stay.
-    remove(&copied.target)?;
-    Ok(sums)
+    Ok([build(&copies[0])?, build(&copies[1])?])
 }
 
 /// The files that Git knows, as they are now; what was installed is shared.
-fn copy(workspace: &Workspace, root: &Path) -> Result<()> {
+fn copy(workspace: &Workspace, root: &Path) -> Result<Workspace> {
     let mut list = Command::new("git");
     list.args(["ls-files", "-z"]).current_dir(&workspace.root);
     for file in process::capture(&mut list)?.split_terminator('\0') {
@@ -72,7 +83,11 @@ fn copy(workspace: &Workspace, root: &Path) -> Result<()> {
         let to = root.join(installed);
         symlink(workspace.root.join(installed), &to).with_context(|| to.display().to_string())?;
     }
-    Ok(())
+    Ok(Workspace {
+        root: root.to_owned(),
+        target: root.join("target"),
+        tools: workspace.tools.clone(),
+    })
 }
 
 fn remove(folder: &Path) -> Result<()> {
