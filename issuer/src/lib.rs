@@ -9,6 +9,7 @@ pub mod admin;
 pub mod app;
 pub mod apps;
 pub mod audit;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

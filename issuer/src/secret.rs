@@ -56,6 +56,11 @@ impl MasterKey {
         Zeroizing::new(Base64::encode_string(self.0.as_ref()))
     }
 
+    /// What a database remembers of its master key, to tell it from another.
+    pub fn check_value(&self) -> [u8; 32] {
+        self.derive(Purpose::KeyCheck).mac(&[b"check"])
+    }
+
     /// Derives the key for one purpose (HKDF-SHA256, RFC 5869).
     pub fn derive(&self, purpose: Purpose) -> DerivedKey {
         let mut key = Zeroizing::new([0; 32]);
@@ -95,6 +100,8 @@ pub enum Purpose {
     SealAppSecrets,
     /// Makes the codes of gifts.
     GiftCodes,
+    /// Authenticates backups.
+    Backups,
 }
 
 impl Purpose {
@@ -110,6 +117,7 @@ impl Purpose {
             Self::AuditChain => b"tollgate/1/audit-chain",
             Self::SealAppSecrets => b"tollgate/1/seal-app-secrets",
             Self::GiftCodes => b"tollgate/1/gift-codes",
+            Self::Backups => b"tollgate/1/backups",
         }
     }
 }
@@ -183,6 +191,7 @@ mod tests {
             Purpose::RefreshTokens,
             Purpose::KeyCheck,
             Purpose::AddressDigests,
+            Purpose::Backups,
         ]
         .map(|purpose| *key.derive(purpose).expose());
         for (i, a) in derived.iter().enumerate() {

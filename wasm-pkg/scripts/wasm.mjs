@@ -8,7 +8,7 @@
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,7 +36,7 @@ function compile({ name, cargoFeatures, rustFlags, settings: ownSettings }) {
   const what = "--package wasm-pkg --lib --crate-type cdylib";
   const features = ["freestanding", ...cargoFeatures].join(",");
   const how = `--profile ${PROFILE} --target ${TARGET}`;
-  const rustflags = [...RUST_FLAGS, ...rustFlags];
+  const rustflags = [...RUST_FLAGS, ...remapped(), ...rustFlags];
   const all = { ...SETTINGS, ...ownSettings, [`target.${TARGET}.rustflags`]: rustflags };
   const settings = Object.entries(all).flatMap(([name, value]) => [
     "--config",
@@ -44,6 +44,20 @@ function compile({ name, cargoFeatures, rustFlags, settings: ownSettings }) {
   ]);
   run("cargo", ["rustc", ...`${what} ${how}`.split(" "), "--features", features, ...settings]);
   return resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", TARGET, PROFILE, "wasm_pkg.wasm");
+}
+
+/**
+ * Where this machine keeps things is told to the compiler under the same names everywhere: the paths
+ * of panics end up in the module, which is to be the same wherever it is built.
+ */
+function remapped() {
+  const sysroot = execFileSync("rustc", ["--print", "sysroot"], { encoding: "utf8" }).trim();
+  const places = [
+    [ROOT, "/tollgate"],
+    [process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "/cargo"],
+    [sysroot, "/rust"],
+  ];
+  return places.map(([place, name]) => `--remap-path-prefix=${place}=${name}`);
 }
 
 function bind(compiled, scratch) {

@@ -15,9 +15,11 @@ mod issuer;
 mod openapi;
 mod process;
 mod prove;
+mod release;
 mod setup;
 mod sqlx;
 mod stripe_stand_in;
+mod supply;
 mod test;
 mod tidy;
 mod tour;
@@ -62,6 +64,10 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         ["fuzz", "--quick"] => fuzz::quick(&workspace)?,
         ["tidy"] => tidy::run(&workspace)?,
         ["tidy", "--land-migrations"] => tidy::land_migrations(&workspace)?,
+        ["release"] => release::run(&workspace)?,
+        ["supply"] => supply::run(&workspace)?,
+        ["supply", "--quick"] => supply::quick(&workspace)?,
+        ["sbom"] => supply::bills(&workspace)?,
         ["sqlx"] => sqlx::run(&workspace, sqlx::Mode::Write)?,
         ["sqlx", "--check"] => sqlx::run(&workspace, sqlx::Mode::Check)?,
         ["openapi"] => openapi::run(&workspace, openapi::Mode::Write)?,
@@ -112,6 +118,9 @@ cargo xtask COMMAND
                         list new migrations as landed: from then on they may not change
   sqlx [--check]        bring .sqlx up to date with queries and migrations, or compare it
   openapi [--check]     bring openapi.json up to date with the issuer, or compare it
+  release               build what is delivered into target/dist, the same bytes wherever it is built
+  supply [--quick]      licences, sources, bans and unused dependencies; --quick from the lock files
+  sbom                  write the bills of materials (CycloneDX) into target/sbom
   stripe-stand-in ADDRESS WEBHOOK
                         the stand-in for Stripe alone, such as 127.0.0.1:12111 and the webhook's URL
   wasm pack             build and pack the npm package

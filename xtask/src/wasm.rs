@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::process;
+use crate::release;
 use crate::setup::Toolbox;
 use crate::ui;
 use crate::workspace::{Workspace, cargo};
@@ -41,10 +42,10 @@ pub enum Engine {
 }
 
 impl Engine {
-    fn rust_flags(self) -> &'static str {
+    fn rust_flags(self) -> &'static [&'static str] {
         match self {
-            Self::Any => "[]",
-            Self::RelaxedSimd => r#"["-Ctarget-feature=+simd128,+relaxed-simd"]"#,
+            Self::Any => &[],
+            Self::RelaxedSimd => &["-Ctarget-feature=+simd128,+relaxed-simd"],
         }
     }
 
@@ -100,6 +101,8 @@ pub fn pack(workspace: &Workspace, toolbox: &Toolbox) -> Result<()> {
 }
 
 fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf> {
+    let mut flags = release::remapped(workspace)?;
+    flags.extend(module.engine.rust_flags().iter().map(ToString::to_string));
     let mut command = cargo();
     command
         .args([
@@ -118,9 +121,10 @@ fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf
             module.feature,
             "--config",
         ])
+        // A list of texts is written in TOML as in JSON.
         .arg(format!(
             "target.{TARGET}.rustflags={}",
-            module.engine.rust_flags()
+            serde_json::to_string(&flags)?
         ))
         .current_dir(&workspace.root);
     process::run_quietly(what, "compiled to WebAssembly", &mut command)?;

@@ -70,6 +70,8 @@ pub enum Act {
     Delete,
     /// Takes a deletion back.
     Restore,
+    /// Takes off one-time and recovery codes that the owner has lost. For the operator only.
+    ResetTwoFactor,
 }
 
 impl Act {
@@ -83,6 +85,7 @@ impl Act {
             Self::RevokeSessions => "revoke_sessions",
             Self::Delete => "delete",
             Self::Restore => "restore",
+            Self::ResetTwoFactor => "reset_two_factor",
         }
     }
 
@@ -98,7 +101,8 @@ impl Act {
             | Self::ForcePasswordReset
             | Self::RevokeSessions
             | Self::Delete
-            | Self::Restore => json!({}),
+            | Self::Restore
+            | Self::ResetTwoFactor => json!({}),
         }
     }
 }

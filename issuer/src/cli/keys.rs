@@ -2,7 +2,10 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use super::start::{attach_database, start_app};
+use super::start::{
+    Database, attach_database, attach_or_start_database, existing_master_key, operator_connection,
+    start_app,
+};
 use crate::config::Config;
 use crate::signing_keys::{self, KeyListing, Purpose};
 
@@ -33,6 +36,12 @@ pub enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Go on with another master key although the old one is lost; everybody signs in again
+    StartOver {
+        /// That the old key cannot be set beside the new one: what only it opens is given up
+        #[arg(long, required = true)]
+        the_old_master_key_is_lost: bool,
+    },
 }
 
 /// What keys sign.
@@ -56,9 +65,19 @@ impl From<PurposeArg> for Purpose {
 /// Runs one of the commands.
 #[expect(clippy::print_stdout, reason = "the answer to the command")]
 pub async fn run(config: Config, command: KeysCommand) -> Result<(), String> {
+    if let KeysCommand::StartOver { .. } = command {
+        let (database, embedded) = attach_or_start_database(&config).await?;
+        let result = start_over(&config, &database).await;
+        if let Some(server) = embedded {
+            server.stop().await;
+        }
+        return result;
+    }
     let database = attach_database(&config).await?;
     let app = start_app(config, &database).await?;
     match command {
+        // Done above, without an app: no app starts with the key of another database.
+        KeysCommand::StartOver { .. } => {}
         KeysCommand::List { json } => {
             let keys = signing_keys::list(&app)
                 .await
@@ -97,6 +116,23 @@ pub async fn run(config: Config, command: KeysCommand) -> Result<(), String> {
             );
         }
     }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+async fn start_over(config: &Config, database: &Database) -> Result<(), String> {
+    let new = existing_master_key(config)?;
+    let mut connection = operator_connection(database).await?;
+    let done = signing_keys::start_over(&mut connection, &new)
+        .await
+        .map_err(|error| error.to_string())?;
+    println!(
+        "MASTER_KEY is master key {} of this database now: {} signing keys removed, {} sessions ended",
+        done.version, done.keys_removed, done.sessions_ended
+    );
+    println!(
+        "start the issuer: it makes new signing keys. What is lost, and what to do: docs/runbooks.md, Lost master key"
+    );
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod app;
 mod app_webhook;
 mod audit;
+mod backup;
 mod calibrate;
 mod credits;
 mod import;
@@ -12,6 +13,7 @@ mod openapi;
 mod package;
 mod serve;
 mod service_token;
+mod session;
 mod start;
 mod table;
 mod user;
@@ -42,6 +44,10 @@ enum Command {
     },
     /// Make the database roles and apply the migrations that are missing
     Migrate,
+    /// Write everything into one file, while the issuer goes on
+    Backup(backup::BackupArguments),
+    /// Bring a backup back into an empty database
+    Restore(backup::RestoreArguments),
     /// Look at and change the signing keys
     Keys {
         #[command(subcommand)]
@@ -51,6 +57,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// End the sessions of many at once
+    Session {
+        #[command(subcommand)]
+        command: session::SessionCommand,
     },
     /// Look after apps
     App {
@@ -129,6 +140,13 @@ pub fn run() -> ExitCode {
                 .await
             }
             Command::Migrate => migrate::run(read(Mode::Operator)?).await,
+            Command::Backup(arguments) => {
+                backup::back_up(read(Mode::Operator)?, arguments).await
+            }
+            Command::Restore(arguments) => {
+                backup::restore(read(Mode::Operator)?, arguments).await
+            }
+            Command::Session { command } => session::run(read(Mode::Operator)?, command).await,
             Command::Keys { command } => keys::run(read(Mode::Operator)?, command).await,
             Command::User { command } => match command {
                 UserCommand::Import(arguments) => {
@@ -197,6 +215,7 @@ mod tests {
                 "user ban --reason spam",
                 "user unban",
                 "user revoke-sessions",
+                "user reset-two-factor",
                 "user delete",
                 "user restore",
             ] {

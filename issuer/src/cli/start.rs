@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::backup;
 use crate::clock::Clock;
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseConfig, Mode};
 use crate::db::embedded::{Durability, EmbeddedPostgres, Logins, Options};
 use crate::db::{self, Db};
 use crate::ids::Entropy;
@@ -47,14 +48,18 @@ pub fn configured_database(config: &Config) -> Option<Database> {
 
 /// Starts the embedded server of `serve --dev`.
 pub async fn start_embedded(config: &Config) -> Result<EmbeddedPostgres, String> {
-    let options = Options {
+    EmbeddedPostgres::start(&config.data_dir, postgres_options(config))
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Where PostgreSQL's programs are looked for.
+pub fn postgres_options(config: &Config) -> Options {
+    Options {
         binaries: config.database.embedded_binaries.clone(),
         search_path: super::variable("PATH").map(OsString::from),
         durability: Durability::Safe,
-    };
-    EmbeddedPostgres::start(&config.data_dir, options)
-        .await
-        .map_err(|error| error.to_string())
+    }
 }
 
 /// The database of every other subcommand: configured, or embedded in a running `serve`.
@@ -72,6 +77,22 @@ pub async fn attach_database(config: &Config) -> Result<Database, String> {
     }
 }
 
+/// The same for what is done while no issuer runs: an embedded server is started when none does, and
+/// is the caller's to stop.
+pub async fn attach_or_start_database(
+    config: &Config,
+) -> Result<(Database, Option<EmbeddedPostgres>), String> {
+    if let Some(database) = configured_database(config) {
+        return Ok((database, None));
+    }
+    let running = EmbeddedPostgres::attach(&config.data_dir).await;
+    if let Some(logins) = running.map_err(|error| error.to_string())? {
+        return Ok((Database::from(&logins), None));
+    }
+    let server = start_embedded(config).await?;
+    Ok((Database::from(server.logins()), Some(server)))
+}
+
 /// A connection that may do what the issuer's own login may not: make an admin, for example.
 pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnection, String> {
     let mut connection = connect_patiently(&database.owner_url).await?;
@@ -84,9 +105,11 @@ pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnecti
 
 /// Connects, brings the schema up to date where this login may, and checks the master key.
 pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, String> {
+    refuse_unfinished_restore(database).await?;
     let step_down = prepare_schema(database).await?;
     let db = Db::open(&database.url, config.database.max_connections, step_down)
         .map_err(|error| error.to_string())?;
+    let db = add_replica(db, &config.database).await?;
     let master_key = match &config.master_key {
         Some(key) => key.clone(),
         None => generated_master_key(&config)?,
@@ -102,6 +125,38 @@ pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, 
         Entropy::system(),
         master_keys,
     ))
+}
+
+/// What was restored halfway would revive what had been ended.
+async fn refuse_unfinished_restore(database: &Database) -> Result<(), String> {
+    let mut connection = connect_patiently(&database.url).await?;
+    let unfinished = backup::is_unfinished(&mut connection).await;
+    match unfinished.map_err(|error| error.to_string())? {
+        false => Ok(()),
+        true => Err("a restore into this database is under way or was cut off. Wait for it; if none runs, drop the database, create it again and restore once more".into()),
+    }
+}
+
+/// A replica that is away or behind is waited for in the background; a server that is none is refused.
+async fn add_replica(db: Db, config: &DatabaseConfig) -> Result<Db, String> {
+    let Some(url) = &config.replica_url else {
+        return Ok(db);
+    };
+    let db = db
+        .with_replica(url, config.max_connections)
+        .map_err(|_| "DATABASE_REPLICA_URL cannot be understood".to_owned())?;
+    let checked = match db.replica() {
+        Some(replica) => replica.check(&db).await,
+        None => Ok(0),
+    };
+    match checked {
+        Err(error) if error.is_permanent() => Err(error.to_string()),
+        Err(error) => {
+            tracing::warn!(%error, "reads go to the primary until the replica is well");
+            Ok(db)
+        }
+        Ok(_) => Ok(db),
+    }
 }
 
 /// Applies what is missing, or waits until somebody who may has done so. Says whether the
@@ -147,6 +202,22 @@ async fn connect_patiently(url: &SecretText) -> Result<sqlx::PgConnection, Strin
     Err(format!("cannot connect to the database: {last}"))
 }
 
+/// The master key at hand: configured, or in a development data directory. None is made.
+pub fn existing_master_key(config: &Config) -> Result<MasterKey, String> {
+    if let Some(key) = &config.master_key {
+        return Ok(key.clone());
+    }
+    let path = config.data_dir.join("master-key");
+    let text = fs::read_to_string(&path).map_err(|_| {
+        format!(
+            "no master key: set MASTER_KEY, or put the key into {}",
+            path.display()
+        )
+    })?;
+    MasterKey::from_base64(text.trim())
+        .ok_or_else(|| format!("{} does not hold a master key", path.display()))
+}
+
 /// The master key of a development data directory, made at the first start.
 fn generated_master_key(config: &Config) -> Result<MasterKey, String> {
     if config.mode == Mode::Production {
@@ -158,9 +229,7 @@ fn generated_master_key(config: &Config) -> Result<MasterKey, String> {
         let key = MasterKey::from_bytes(Entropy::system().bytes());
         write_private(&path, key.to_base64().as_bytes()).map_err(told)?;
     }
-    let text = fs::read_to_string(&path).map_err(told)?;
-    MasterKey::from_base64(text.trim())
-        .ok_or_else(|| format!("{} does not hold a master key", path.display()))
+    existing_master_key(config)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

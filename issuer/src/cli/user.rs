@@ -89,6 +89,12 @@ pub enum UserCommand {
         #[arg(allow_hyphen_values = true)]
         user: String,
     },
+    /// Take one-time and recovery codes off the account of somebody who has lost them
+    ResetTwoFactor {
+        /// Id or address
+        #[arg(allow_hyphen_values = true)]
+        user: String,
+    },
     /// Delete an account; it is erased after 30 days
     Delete {
         /// Id or address
@@ -147,6 +153,9 @@ pub async fn run(config: Config, command: UserCommand) -> Result<(), String> {
         UserCommand::Role { .. } => Err("the role must be user or admin".into()),
         UserCommand::RevokeSessions { user } => {
             act(&mut connection, &user, Act::RevokeSessions).await
+        }
+        UserCommand::ResetTwoFactor { user } => {
+            act(&mut connection, &user, Act::ResetTwoFactor).await
         }
         UserCommand::Delete { user } => act(&mut connection, &user, Act::Delete).await,
         UserCommand::Restore { user } => act(&mut connection, &user, Act::Restore).await,

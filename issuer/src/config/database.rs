@@ -12,6 +12,8 @@ pub struct DatabaseConfig {
     pub url: Option<SecretText>,
     /// `DATABASE_OWNER_URL`: the login that may migrate, when it is not the issuer's.
     pub owner_url: Option<SecretText>,
+    /// `DATABASE_REPLICA_URL`: a hot standby, for reads that may be a moment old.
+    pub replica_url: Option<SecretText>,
     /// `DATABASE_MAX_CONNECTIONS`.
     pub max_connections: u32,
     /// `TOLLGATE_POSTGRES_BIN`: where the programs of the embedded server are.
@@ -35,6 +37,7 @@ impl DatabaseConfig {
         Self {
             url,
             owner_url: read_url(source, "DATABASE_OWNER_URL"),
+            replica_url: read_url(source, "DATABASE_REPLICA_URL"),
             embedded_binaries: source.text("TOLLGATE_POSTGRES_BIN").map(PathBuf::from),
             max_connections: u32::try_from(max).unwrap_or(2),
         }

@@ -1,10 +1,12 @@
 //! The history of an account.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::form_urlencoded;
 
 use super::model::{AppId, EntryKind, Transaction};
+use super::read_copy::read_copy;
 use super::store;
 use crate::app::App;
 use crate::db::DbError;
@@ -86,12 +88,19 @@ pub async fn list_transactions(
         Start::Offset(offset) => (i64::MAX, i64::from(offset)),
         Start::After(seq) => (seq, 0),
     };
-    let mut connection = app.db.acquire().await?;
     // One more than asked for tells whether there is a next page.
     let one_more = i32::from(limit) + 1;
-    let connection = &mut connection;
-    let mut transactions =
-        store::list_transactions(connection, user_id, before_seq, offset, one_more, filter).await?;
+    let read = async |connection: &mut PgConnection| {
+        store::list_transactions(connection, user_id, before_seq, offset, one_more, filter).await
+    };
+    let copied = match read_copy(app, user_id).await {
+        Some(mut copy) => read(&mut copy).await.ok(),
+        None => None,
+    };
+    let mut transactions = match copied {
+        Some(transactions) => transactions,
+        None => read(&mut *app.db.acquire().await?).await?,
+    };
     let has_more = transactions.len() > usize::from(limit);
     transactions.truncate(usize::from(limit));
     let next = transactions

@@ -33,6 +33,7 @@ mod metadata;
 mod model;
 mod open_account;
 mod payer;
+mod read_copy;
 mod receipts;
 mod reconcile;
 mod settle_sleeping;

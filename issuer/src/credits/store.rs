@@ -232,6 +232,19 @@ pub async fn use_credits_batch(
     }
 }
 
+/// The number of the account's last entry, as this server has it; 0 when it has no account.
+pub async fn find_account_seq(
+    connection: &mut PgConnection,
+    user_id: &str,
+) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select coalesce(credits.find_account_seq($1), 0) as "seq!""#,
+        user_id
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
 /// What moved credits, newest first.
 pub async fn list_transactions(
     connection: &mut PgConnection,

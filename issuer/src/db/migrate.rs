@@ -74,7 +74,7 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateE
     if !privileges(connection).await?.may_migrate {
         return Err(MigrateError::NotAllowed);
     }
-    connection.execute(ROLES).await.map_err(DbError::from)?;
+    make_roles(connection).await?;
     connection
         .execute("set role tollgate_owner")
         .await
@@ -85,6 +85,24 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateE
         .await
         .map_err(DbError::from)?;
     applied
+}
+
+/// Makes the three roles where they are missing, and gives them their rights on this database.
+///
+/// # Errors
+/// [`DbError`] when this login may not.
+pub async fn make_roles(connection: &mut PgConnection) -> Result<(), DbError> {
+    connection.execute(ROLES).await?;
+    Ok(())
+}
+
+/// The newest migration this program knows.
+pub fn newest_version() -> i64 {
+    MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
 }
 
 async fn apply(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {

@@ -3,6 +3,7 @@
 pub mod embedded;
 mod error;
 mod migrate;
+mod replica;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -13,7 +14,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 
 pub use error::DbError;
-pub use migrate::{MigrateError, Privileges, migrate, privileges, schema_is_current};
+pub use migrate::{
+    MigrateError, Privileges, make_roles, migrate, newest_version, privileges, schema_is_current,
+};
+
+pub use replica::{Replica, ReplicaError};
 
 use crate::metrics::DatabaseMetrics;
 use crate::secret::SecretText;
@@ -23,6 +28,7 @@ use crate::secret::SecretText;
 pub struct Db {
     pool: PgPool,
     metrics: DatabaseMetrics,
+    replica: Option<Replica>,
 }
 
 impl Db {
@@ -32,28 +38,21 @@ impl Db {
     /// # Errors
     /// [`DbError::Driver`] when the URL cannot be understood.
     pub fn open(url: &SecretText, max_connections: u32, step_down: bool) -> Result<Self, DbError> {
-        let options = connect_options(url)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // A connection that rested may have died with its server.
-                    Ok(meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
-                })
-            })
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    connection.execute(SESSION_LIMITS).await?;
-                    if step_down {
-                        connection.execute("set role tollgate_app").await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options);
-        Ok(Self::from_pool(pool))
+        Ok(Self::from_pool(open_pool(url, max_connections, step_down)?))
+    }
+
+    /// Lets reads that may be a moment old go to a copy, once [`Replica::check`] has found it well.
+    ///
+    /// # Errors
+    /// [`DbError::Driver`] when the URL cannot be understood.
+    pub fn with_replica(self, url: &SecretText, max_connections: u32) -> Result<Self, DbError> {
+        let replica = Some(Replica::open(url, max_connections)?);
+        Ok(Self { replica, ..self })
+    }
+
+    /// The copy, if there is to be one.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
     }
 
     /// Wraps a pool that a test made.
@@ -61,6 +60,7 @@ impl Db {
         Self {
             pool,
             metrics: DatabaseMetrics::default(),
+            replica: None,
         }
     }
 
@@ -213,10 +213,51 @@ pub async fn become_owner(connection: &mut PgConnection) -> Result<(), DbError> 
     Ok(())
 }
 
-fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
-    Ok(PgConnectOptions::from_str(url.expose())?.application_name("tollgate"))
+/// How many connections of issuers are open to this database, this one aside.
+///
+/// # Errors
+/// [`DbError`] when the server does not answer.
+pub async fn n_issuer_connections(connection: &mut PgConnection) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from pg_stat_activity
+          where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()",
+    )
+    .bind(APPLICATION_NAME)
+    .fetch_one(connection)
+    .await?)
 }
 
+fn open_pool(url: &SecretText, max_connections: u32, step_down: bool) -> Result<PgPool, DbError> {
+    let options = connect_options(url)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                // A connection that rested may have died with its server.
+                Ok(meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
+            })
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(SESSION_LIMITS).await?;
+                if step_down {
+                    connection.execute("set role tollgate_app").await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}
+
+fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
+    Ok(PgConnectOptions::from_str(url.expose())?.application_name(APPLICATION_NAME))
+}
+
+/// What the server calls us in its list of connections.
+const APPLICATION_NAME: &str = "tollgate";
 /// Callers learn within 2 s that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// As long as waiting for a connection may take.

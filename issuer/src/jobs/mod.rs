@@ -12,6 +12,7 @@ use tokio::time::timeout;
 pub use health::{JobHealth, JobState};
 
 use crate::app::App;
+use crate::db::ReplicaError;
 use crate::{
     accounts, apps, audit, credits, mail, purchases, revocations, second_factor, sessions,
     signing_keys, webhooks,
@@ -59,6 +60,14 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
     jobs.spawn(run("audit", SEAL_EVERY, Arc::clone(app), |app| {
         Box::pin(seal(app))
     }));
+    if app.db.replica().is_some() {
+        jobs.spawn(run(
+            "replica",
+            CHECK_REPLICA_EVERY,
+            Arc::clone(app),
+            |app| Box::pin(check_replica(app)),
+        ));
+    }
     jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
         Box::pin(sweep(app))
     }));
@@ -179,6 +188,25 @@ async fn reconnect(app: &App) -> Result<(), String> {
     Ok(())
 }
 
+/// A replica that is away is no failure of the job: the primary answers.
+async fn check_replica(app: &App) -> Result<(), String> {
+    let Some(replica) = app.db.replica() else {
+        return Ok(());
+    };
+    let found = replica.check(&app.db).await;
+    let (was_up, is_up) = (app.metrics.replica_up.get() == 1, found.is_ok());
+    match &found {
+        Ok(secs) if !was_up => tracing::info!(secs, "reads may go to the replica"),
+        Err(error) if was_up => tracing::warn!(%error, "reads go to the primary"),
+        _ => {}
+    }
+    app.metrics.replica_up.set(is_up.into());
+    if let Ok(secs) | Err(ReplicaError::Behind { secs }) = found {
+        app.metrics.replica_behind_secs.set(secs);
+    }
+    Ok(())
+}
+
 async fn notice_foreign_hashes(app: &App) -> Result<(), String> {
     accounts::notice_foreign_hashes(app)
         .await
@@ -238,6 +266,8 @@ const MAINTAIN_KEYS_EVERY: Duration = Duration::from_secs(10);
 const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 /// An event that is not chained yet can be removed without a trace.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// A replica that stops is asked no more within this and what it may be behind.
+const CHECK_REPLICA_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Somebody waits for the mail in front of a screen.
 const SEND_MAIL_EVERY: Duration = Duration::from_millis(500);

@@ -77,6 +77,12 @@ pub struct Metrics {
     pub stripe_events_waiting: Gauge,
     /// Reports of Stripe for an operator to look at.
     pub stripe_events_unresolved: Gauge,
+    /// Whether reads may go to the replica.
+    pub replica_up: Gauge,
+    /// By how many seconds the replica was behind when it was last asked.
+    pub replica_behind_secs: Gauge,
+    /// Reads that the replica answered.
+    pub reads_by_replica: Counter,
     jobs: Family<JobLabels, Counter>,
     job_ages: Family<JobLabel, Gauge>,
 }
@@ -149,6 +155,9 @@ impl Metrics {
             stripe_events: with_zeros(&["applied", "refused", "failed"]),
             stripe_events_waiting: Gauge::default(),
             stripe_events_unresolved: Gauge::default(),
+            replica_up: Gauge::default(),
+            replica_behind_secs: Gauge::default(),
+            reads_by_replica: Counter::default(),
             jobs: Family::default(),
             job_ages: Family::default(),
             registry: Registry::with_prefix("tollgate"),
@@ -165,6 +174,7 @@ impl Metrics {
         metrics.verification.register(to);
         metrics.database.register(to);
         metrics.hashing.register(to);
+        metrics.register_replica();
         metrics
     }
 
@@ -261,6 +271,25 @@ impl Metrics {
             "stripe_events_unresolved",
             "Reports of Stripe that were refused or given up",
             self.stripe_events_unresolved.clone(),
+        );
+    }
+
+    fn register_replica(&mut self) {
+        let to = &mut self.registry;
+        to.register(
+            "replica_up",
+            "1 while reads may go to the replica",
+            self.replica_up.clone(),
+        );
+        to.register(
+            "replica_behind_seconds",
+            "By how much the replica was behind when it was last asked",
+            self.replica_behind_secs.clone(),
+        );
+        to.register(
+            "reads_by_replica",
+            "Reads that the replica answered",
+            self.reads_by_replica.clone(),
         );
     }
 

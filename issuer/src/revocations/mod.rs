@@ -19,6 +19,7 @@ mod sweep;
 pub use api::FeedApi;
 pub use feed::{Feed, FeedDocument};
 pub use publish::{PublishError, publish, reload};
+pub use store::cut_off_all_tokens;
 pub use sweep::sweep;
 
 /// Keeps the document below 160 KB and a delta far below.

@@ -132,6 +132,20 @@ pub async fn save_feed(connection: &mut PgConnection, row: &FeedRow) -> Result<(
     Ok(())
 }
 
+/// Has every access token of before refused. The publisher waits, so that it does not write over it.
+pub async fn cut_off_all_tokens(connection: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('tollgate revocation feed'))")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "update auth.revocation_feed
+            set reject_before = greatest(reject_before, floor(extract(epoch from auth.clock()))::bigint + 1)"
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Forgets the sessions and users that a global `rejectBefore` covers.
 pub async fn delete_covered(connection: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query!(

@@ -9,6 +9,7 @@
 pub mod access_token;
 mod api;
 mod device_name;
+mod end_many;
 mod list;
 mod model;
 mod open;
@@ -20,6 +21,7 @@ mod sweep;
 mod validate;
 
 pub use api::{SessionsApi, TokensView};
+pub use end_many::{EndedMany, SessionFilter, count_many, end_every_quietly, end_many};
 pub use model::{Session, TokenSubject, Tokens};
 pub use open::{NewSession, OpenSessionError, open};
 pub use refresh_token::RefreshTokens;

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::end_many::SessionFilter;
 use super::model::Session;
 use super::open::NewSession;
 use crate::config::TokenConfig;
@@ -201,4 +202,54 @@ pub async fn sweep_sessions(connection: &mut PgConnection) -> Result<i64, DbErro
         .fetch_one(connection)
         .await?;
     Ok(swept)
+}
+
+/// The database's time.
+pub async fn now(connection: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar!(r#"select auth.clock() as "now!""#)
+        .fetch_one(connection)
+        .await?)
+}
+
+/// How many live sessions fit.
+pub async fn count_live_sessions(
+    connection: &mut PgConnection,
+    filter: &SessionFilter,
+) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select auth.count_live_sessions($1, $2, $3) as "n!""#,
+        filter.role,
+        filter.opened_before,
+        filter.opened_after,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Sessions ended by one call, and where the next one goes on; nowhere when none was left.
+pub struct EndedBatch {
+    pub ended: i32,
+    pub last_id: Option<String>,
+}
+
+/// Ends the next sessions that fit; `listed` names them in the feed.
+pub async fn end_live_sessions(
+    connection: &mut PgConnection,
+    filter: &SessionFilter,
+    listed: bool,
+    after_id: &str,
+    limit: i32,
+) -> Result<EndedBatch, DbError> {
+    Ok(sqlx::query_as!(
+        EndedBatch,
+        r#"select ended as "ended!", last_id from auth.end_live_sessions($1, $2, $3, $4, $5, $6)"#,
+        filter.role,
+        filter.opened_before,
+        filter.opened_after,
+        listed,
+        after_id,
+        limit,
+    )
+    .fetch_one(connection)
+    .await?)
 }

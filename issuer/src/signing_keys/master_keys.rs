@@ -65,10 +65,9 @@ pub async fn check_master_key(
     previous: Option<MasterKey>,
 ) -> Result<MasterKeys, MasterKeyError> {
     let mut connection = db.acquire().await?;
-    let check = |key: &MasterKey| key.derive(Purpose::KeyCheck).mac(&[b"check"]);
     let known = store::master_key_checks(&mut connection).await?;
     let version_of = |key: &MasterKey| {
-        let value = check(key);
+        let value = key.check_value();
         known
             .iter()
             .find(|row| row.check_value == value)
@@ -79,10 +78,11 @@ pub async fn check_master_key(
     let current_version = match (version_of(&current), latest) {
         (Some(version), _) => version,
         (None, None) => {
-            store::insert_master_key_check(&mut connection, 1, &check(&current)).await?
+            store::insert_master_key_check(&mut connection, 1, &current.check_value()).await?
         }
         (None, Some(latest)) if previous_version == Some(latest) => {
-            store::insert_master_key_check(&mut connection, latest + 1, &check(&current)).await?
+            store::insert_master_key_check(&mut connection, latest + 1, &current.check_value())
+                .await?
         }
         (None, Some(_)) => return Err(MasterKeyError::Foreign),
     };

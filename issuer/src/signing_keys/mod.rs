@@ -22,6 +22,7 @@ mod reload;
 mod revoke;
 mod rotate;
 mod seal;
+mod start_over;
 mod store;
 
 pub use api::JwksApi;
@@ -33,3 +34,4 @@ pub use model::{KeyState, Purpose, ROTATE_AFTER, SigningKeysError};
 pub use reload::reload;
 pub use revoke::revoke;
 pub use rotate::{RotateError, rotate};
+pub use start_over::{StartOverError, StartedOver, start_over};

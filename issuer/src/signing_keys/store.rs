@@ -116,6 +116,30 @@ pub async fn lock(connection: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Takes every key out of use whose seal nobody can open any more; says how many.
+pub async fn remove_every_key(connection: &mut PgConnection) -> Result<u64, DbError> {
+    let removed = sqlx::query!(
+        "update auth.signing_keys set state = 'removed', removed_at = auth.clock() where state <> 'removed'"
+    )
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected())
+}
+
+/// Notes in the audit trail that another master key was introduced without its predecessor.
+pub async fn record_replacement(
+    connection: &mut PgConnection,
+    version: i32,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        r#"select auth.record_operator_event('master_key_replaced', jsonb_build_object('version', $1::integer)) as "recorded: ()""#,
+        version
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The database's time.
 pub async fn now(connection: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
     Ok(sqlx::query_scalar!(r#"select auth.clock() as "now!""#)

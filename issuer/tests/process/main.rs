@@ -5,11 +5,13 @@
     reason = "tests ask the machine where PostgreSQL is, and wait in real time for other processes"
 )]
 
+mod backup;
 mod crash;
 mod keys;
 mod ledger;
 mod operators;
 mod purchases;
+mod replica;
 mod start;
 #[expect(dead_code, reason = "Stripe can do more than is needed here")]
 #[path = "../../../xtask/src/stripe_stand_in/stripe/mod.rs"]

@@ -6,6 +6,7 @@
 mod edge_cost;
 mod edge_soak;
 mod mutations;
+mod reproducible;
 mod scale;
 
 use std::process::Command;
@@ -108,6 +109,11 @@ const PROOFS: &[Proof] = &[
         name: "scale",
         reason: "10 000 000 entries on 100 000 accounts cost what 10 000 entries cost",
         how: How::Program(scale::prove),
+    },
+    Proof {
+        name: "reproducible",
+        reason: "everything that is delivered, built twice in two folders: the same bytes",
+        how: How::Program(reproducible::prove),
     },
     Proof {
         name: "edge-soak",

@@ -38,6 +38,15 @@ pub enum BinariesError {
         /// The versions found on this machine.
         found: Vec<u32>,
     },
+    /// A client program is missing, or older than the server it would talk to.
+    NoClient {
+        /// `pg_dump` or `pg_restore`.
+        name: &'static str,
+        /// The oldest version that would do.
+        at_least: u32,
+        /// Every folder that was looked at.
+        searched: Vec<PathBuf>,
+    },
 }
 
 impl Display for BinariesError {
@@ -70,6 +79,19 @@ impl Display for BinariesError {
                 cluster.display(),
                 list(found)
             ),
+            Self::NoClient {
+                name,
+                at_least,
+                searched,
+            } => {
+                let folders: Vec<_> = searched.iter().map(|folder| folder.display()).collect();
+                write!(
+                    f,
+                    "no {name} of PostgreSQL {at_least} or newer was found: install it (Debian: apt-get install \
+                     postgresql-client-{at_least}) or set TOLLGATE_POSTGRES_BIN to its folder; looked in {}",
+                    list(&folders)
+                )
+            }
         }
     }
 }
@@ -126,6 +148,44 @@ impl Binaries {
     }
 }
 
+/// The oldest client program that is new enough for a server: a newer one may write what that server
+/// does not understand.
+///
+/// # Errors
+/// [`BinariesError::NoClient`].
+pub fn find_client(
+    options: &Options,
+    name: &'static str,
+    at_least: u32,
+) -> Result<PathBuf, BinariesError> {
+    let searched = candidate_folders(options);
+    let mut found: Vec<(u32, PathBuf)> = searched
+        .iter()
+        .filter_map(|folder| inspect_client(folder, name))
+        .filter(|(major, _)| *major >= at_least)
+        .collect();
+    found.sort_by_key(|(major, _)| *major);
+    match found.into_iter().next() {
+        Some((_, program)) => Ok(program),
+        None => Err(BinariesError::NoClient {
+            name,
+            at_least,
+            searched,
+        }),
+    }
+}
+
+/// What stands under the name on Debian's `PATH` is a script that picks a version by rules of its own.
+fn inspect_client(folder: &Path, name: &str) -> Option<(u32, PathBuf)> {
+    let program = folder.join(name).canonicalize().ok()?;
+    if program.file_name()? != name {
+        return None;
+    }
+    let output = Command::new(&program).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Some((parse_major(&text, name)?, program))
+}
+
 /// A folder that was named counts alone; otherwise `PATH` comes first, then where packages put the
 /// programs, the newest version first.
 fn candidate_folders(options: &Options) -> Vec<PathBuf> {
@@ -165,13 +225,15 @@ fn inspect(folder: &Path) -> Option<Binaries> {
         return None;
     }
     let output = Command::new(postgres).arg("--version").output().ok()?;
-    let major = parse_major(&String::from_utf8_lossy(&output.stdout))?;
+    let major = parse_major(&String::from_utf8_lossy(&output.stdout), "postgres")?;
     Some(Binaries { folder, major })
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian …)`, `postgres (PostgreSQL) 18beta1`.
-fn parse_major(version: &str) -> Option<u32> {
-    let number = version.strip_prefix("postgres (PostgreSQL) ")?;
+fn parse_major(version: &str, program: &str) -> Option<u32> {
+    let number = version
+        .strip_prefix(program)?
+        .strip_prefix(" (PostgreSQL) ")?;
     let end = number
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(number.len());
@@ -205,8 +267,22 @@ mod tests {
             ("mysqld 8.0\n", None),
             ("", None),
         ] {
-            assert_eq!(parse_major(text), major, "{text}");
+            assert_eq!(parse_major(text, "postgres"), major, "{text}");
         }
+    }
+
+    #[test]
+    fn client_that_is_too_old_or_missing_is_refused_with_what_to_install() {
+        let options = Options {
+            binaries: Some("/nonexistent".into()),
+            search_path: None,
+            durability: super::super::Durability::None,
+        };
+        let error = find_client(&options, "pg_dump", 99)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("postgresql-client-99"), "{error}");
+        assert!(error.contains("looked in /nonexistent"), "{error}");
     }
 
     #[test]

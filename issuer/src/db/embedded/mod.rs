@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub use binaries::BinariesError;
+pub use binaries::{BinariesError, find_client};
 use cluster::Cluster;
 pub use error::EmbeddedError;
 use lock::DataDirLock;

@@ -1,5 +1,6 @@
 mod cookies;
 mod device_names;
+mod end_many;
 mod last_use;
 mod list;
 mod logout;

@@ -19,6 +19,8 @@ pub struct TestDb {
     pub owner: PgPool,
     /// The issuer's login.
     pub issuer_url: SecretText,
+    /// A superuser's login.
+    pub owner_url: SecretText,
     name: String,
     admin_url: SecretText,
 }
@@ -79,6 +81,7 @@ impl TestDb {
         Self {
             owner,
             issuer_url: with_database(&logins.issuer, &name),
+            owner_url: with_database(&logins.owner, &name),
             admin_url: logins.owner,
             name,
         }
