@@ -3,6 +3,7 @@
 pub mod embedded;
 mod error;
 mod migrate;
+mod pooling;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -14,8 +15,20 @@ use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 
 pub use error::DbError;
 pub use migrate::{MigrateError, Privileges, migrate, privileges, schema_is_current};
+pub use pooling::{Pooling, PoolingError, find_pooling};
 
 use crate::secret::SecretText;
+
+/// What a new connection does before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConnect {
+    /// Sets its own limits.
+    Limit,
+    /// Sets its own limits and gives up the rights of its login for those of `tollgate_app`.
+    LimitAndStepDown,
+    /// Nothing: backends are shared, and what one connection sets another would have.
+    Nothing,
+}
 
 /// A pool of connections that act as `tollgate_app`.
 #[derive(Debug, Clone)]
@@ -29,7 +42,11 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::Driver`] when the URL cannot be understood.
-    pub fn open(url: &SecretText, max_connections: u32, step_down: bool) -> Result<Self, DbError> {
+    pub fn open(
+        url: &SecretText,
+        max_connections: u32,
+        on_connect: OnConnect,
+    ) -> Result<Self, DbError> {
         let options = connect_options(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
@@ -43,8 +60,10 @@ impl Db {
             })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    connection.execute(SESSION_LIMITS).await?;
-                    if step_down {
+                    if on_connect != OnConnect::Nothing {
+                        connection.execute(SESSION_LIMITS).await?;
+                    }
+                    if on_connect == OnConnect::LimitAndStepDown {
                         connection.execute("set role tollgate_app").await?;
                     }
                     Ok(())
@@ -174,7 +193,24 @@ impl AsRetry for DbError {
 /// # Errors
 /// [`DbError::Unavailable`] when the server does not answer.
 pub async fn connect(url: &SecretText) -> Result<PgConnection, DbError> {
-    Ok(PgConnection::connect_with(&connect_options(url)?).await?)
+    let connected = PgConnection::connect_with(&connect_options(url)?).await;
+    Ok(connected.map_err(name_refused_parameter)?)
+}
+
+/// PgBouncer refuses what it does not know how to carry over from one connection to the next.
+fn name_refused_parameter(error: sqlx::Error) -> sqlx::Error {
+    let message = error.as_database_error().map(|error| error.message());
+    match message.and_then(|message| message.strip_prefix("unsupported startup parameter")) {
+        Some(which) => sqlx::Error::Configuration(
+            format!(
+                "the connection pooler refuses the start-up parameter {}: take `options` out of the database's \
+                 URL and give the settings to the login (`alter role <login> set …`); see docs/scaling.md",
+                which.trim_start_matches([':', ' '])
+            )
+            .into(),
+        ),
+        None => error,
+    }
 }
 
 /// Takes the role that owns the schema, for the operator's commands.
@@ -187,7 +223,10 @@ pub async fn become_owner(connection: &mut PgConnection) -> Result<(), DbError> 
 }
 
 fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
-    Ok(PgConnectOptions::from_str(url.expose())?.application_name("tollgate"))
+    // Poolers refuse the driver's default of `extra_float_digits`, and no number of ours is a float.
+    Ok(PgConnectOptions::from_str(url.expose())?
+        .application_name("tollgate")
+        .extra_float_digits(None))
 }
 
 /// Callers learn within 2 s that the database is away.

@@ -1,12 +1,14 @@
 //! Finds the tools a command needs and installs those that are missing.
 //!
-//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, Chromium and
-//! Node itself are ever installed for the whole machine, and only by root with `apt-get`.
+//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis,
+//! PgBouncer, HAProxy, Chromium and Node itself are ever installed for the whole machine, and only by root with `apt-get`.
 
 mod apt;
 mod better_auth;
 mod chromium;
+mod haproxy;
 mod node;
+mod pgbouncer;
 mod postgres;
 mod redis;
 mod rust;
@@ -44,6 +46,10 @@ pub enum Tool {
     Redis,
     /// The npm package whose databases are imported, for the test of that.
     BetterAuth,
+    /// Connection poolers, an old one and a new one, for the tests of pooling.
+    PgBouncer,
+    /// A load balancer, for the proof of rolling restarts.
+    Haproxy,
 }
 
 /// What building and running all of it takes, tests aside.
@@ -66,6 +72,7 @@ pub const ALL: &[Tool] = &[
     Tool::Chromium,
     Tool::Redis,
     Tool::BetterAuth,
+    Tool::PgBouncer,
 ];
 
 /// Where the tools are that do not lie on the `PATH`.
@@ -131,6 +138,8 @@ pub fn ensure(workspace: &Workspace, tools: &[Tool]) -> Result<Toolbox> {
             Tool::Chromium => toolbox.chromium = Some(chromium::browser()?),
             Tool::Redis => redis::server()?,
             Tool::BetterAuth => better_auth::package(workspace, &toolbox)?,
+            Tool::PgBouncer => pgbouncer::poolers(workspace)?,
+            Tool::Haproxy => haproxy::balancer()?,
         }
     }
     Ok(toolbox)
