@@ -10,5 +10,6 @@ mod keys;
 mod ledger;
 mod operators;
 mod start;
+mod stop;
 mod support;
 mod two_issuers;

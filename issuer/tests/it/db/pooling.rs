@@ -88,6 +88,7 @@ impl PgBouncer {
             } else {
                 ""
             },
+            version.forget(),
         );
         fs::write(folder.join("pgbouncer.ini"), ini).expect("written");
         give_away(&folder);
