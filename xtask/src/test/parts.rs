@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::count::Count;
+use crate::chaos;
 use crate::dev;
 use crate::edge;
 use crate::embedded_server;
@@ -63,6 +64,11 @@ pub const PARTS: &[Part] = &[
         name: "mail server",
         reason: "a real SMTP server that demands STARTTLS, refuses once and goes away",
         run: mail_server,
+    },
+    Part {
+        name: "faults under load",
+        reason: "lines are cut and processes killed; afterwards everything acknowledged is there, once",
+        run: faults,
     },
     Part {
         name: "README example",
@@ -166,6 +172,15 @@ fn mail_server(workspace: &Workspace, _toolbox: &Toolbox) -> Result<Count> {
         count.failed += 1;
     }
     Ok(count)
+}
+
+fn faults(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    chaos::run_with(workspace, toolbox, &chaos::Options::quick())?;
+    Ok(Count {
+        ran: 1,
+        failed: 0,
+        skipped: 0,
+    })
 }
 
 /// On data of its own: what a person tried in `.tollgate` is none of the test's business.
