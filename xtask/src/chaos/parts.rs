@@ -85,6 +85,7 @@ impl Cluster {
             .args(["serve", "--dev"])
             .env("TOLLGATE_DATA_DIR", data_dir)
             .env("LISTEN_ADDR", &listen)
+            .env("MASTER_KEY", super::MASTER_KEY)
             .env_remove("DATABASE_URL")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -311,8 +312,16 @@ impl Issuer {
     /// Waits until it is ready.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let client = Client::new(&self.listen);
-        wait_until("the issuer is ready", STARTED_WITHIN, || client.is_ready())
-            .with_context(|| format!("see {}", self.log.display()))
+        let process = &mut self.process;
+        let mut has_ended = false;
+        let waited = wait_until("the issuer is ready", STARTED_WITHIN, || {
+            has_ended = process.has_ended();
+            has_ended || client.is_ready()
+        });
+        let log = || format!("see {}", self.log.display());
+        waited.with_context(log)?;
+        ensure!(!has_ended, "an issuer ended at its start: {}", log());
+        Ok(())
     }
 
     /// Another command of the same program with the same variables.

@@ -94,7 +94,8 @@ impl Person {
         match rng.below(20) {
             0 if self.sessions.len() < 3 => self.login(client),
             1 if self.sessions.len() > 1 => self.logout(client, rng),
-            2 if self.n_mails.0 + self.n_mails.1 < MOST_MAILS => self.ask_for_mail(client),
+            // Who asks again within a minute gets no second one.
+            2 if self.n_mails.0 == 0 && self.n_mails.1 < MOST_MAILS => self.ask_for_mail(client),
             0..=6 => self.refresh(client, rng),
             7..=11 => self.spend(client, rng),
             12..=14 => self.hold(client, rng),
