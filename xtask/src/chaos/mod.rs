@@ -345,6 +345,9 @@ fn let_happen(
         report.note(fault, found, options.limits);
         thread::sleep(CALM);
     }
+    // However short the run: as when the power goes.
+    let found = Fault::KillAll.happen(system, &mut rng);
+    report.note(Fault::KillAll, found, options.limits);
     progress.end("over");
     Ok(())
 }
@@ -372,10 +375,19 @@ fn check(system: &System, people: &mut [Person], report: &mut Report) -> Result<
     progress.tick("mails");
     drain(system)?;
     let written = mails_written(system)?;
-    for (number, person) in people.iter_mut().enumerate() {
-        progress.tick(person.email());
-        let n_mails = written.get(person.email()).copied().unwrap_or(0);
-        person.check(&clients[number % clients.len()], n_mails, BONUS);
+    progress.tick("everybody asks again");
+    thread::scope(|scope| {
+        for (number, part) in people.chunks_mut(MOST_PEOPLE).enumerate() {
+            let (written, client) = (&written, &clients[number % clients.len()]);
+            scope.spawn(move || {
+                for person in part {
+                    let n_mails = written.get(person.email()).copied().unwrap_or(0);
+                    person.check(client, n_mails, BONUS);
+                }
+            });
+        }
+    });
+    for person in &mut *people {
         report.counts.n_acknowledged += person.counts.n_acknowledged;
         report.counts.n_unknown += person.counts.n_unknown;
         report.findings.append(&mut person.findings);
