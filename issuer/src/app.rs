@@ -1,6 +1,7 @@
 //! Everything a request may need, made once at the start.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared_claims::{Policy, Verifier};
 
@@ -70,6 +71,7 @@ pub struct App {
     pub job_health: JobHealth,
     /// Names addresses without storing them.
     pub digests: DerivedKey,
+    is_stopping: AtomicBool,
 }
 
 impl App {
@@ -113,12 +115,23 @@ impl App {
             entropy,
             master_keys,
             digests,
+            is_stopping: AtomicBool::new(false),
         })
     }
 
     /// Whether budgets are off: in development everybody is on this machine.
     pub fn is_unlimited(&self) -> bool {
         self.config.mode == Mode::Development
+    }
+
+    /// From now on this issuer says that it is not ready: it has been told to stop.
+    pub fn begin_to_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has been told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Draws on the budget of an account, named by a digest whether or not it exists.

@@ -5,6 +5,7 @@
 //! but Rust, so that it works on a machine where nothing else is installed yet.
 
 mod bench;
+mod chaos;
 mod demo;
 mod dev;
 mod edge;
@@ -60,6 +61,7 @@ fn run(args: &[&str]) -> Result<ExitCode> {
         ["prove"] => prove::run(&workspace, None)?,
         ["prove", "--only", name] => prove::run(&workspace, Some(name))?,
         ["prove", "--scale"] => prove::run(&workspace, Some("scale"))?,
+        ["chaos", rest @ ..] => chaos::run(&workspace, &chaos::Options::parse(rest)?)?,
         ["fuzz", "--minutes", minutes] => fuzz::run(&workspace, minutes)?,
         ["fuzz", "--quick"] => fuzz::quick(&workspace)?,
         ["tidy"] => tidy::run(&workspace)?,
@@ -104,13 +106,15 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup                 install what is missing: wasm target, wasm-bindgen, Node, npm packages,
-                        PostgreSQL, Chromium, Redis, PgBouncer, Prometheus, Better Auth
+                        PostgreSQL, Chromium, Redis, PgBouncer, HAProxy, Prometheus, Better Auth
   dev                   build and start everything: issuer, edge, a backend, a stand-in for
                         Stripe; Ctrl-C stops it
   dev --tour            the same, then walk the main job from registration to refusal, and stop
   test                  every test of every part, with a table of how many ran
   bench [NAME]          the benchmarks, each against its peer; fails when a figure is missed
   prove [--only NAME]   the long proofs of ledger and gateway; prints what each has found
+  chaos [--minutes N] [--seed S]
+                        cut lines and kill processes under load, then look for what was acknowledged
   fuzz --minutes N      long searches, natively and in V8; fails on a finding
   fuzz --quick          what `test` runs of it: V8, and that planted faults are found
   tidy                  the rules of style that a program can check

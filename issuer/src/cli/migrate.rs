@@ -1,6 +1,6 @@
 //! `tollgate migrate`.
 
-use super::start::attach_database;
+use super::start::{attach_database, refuse_shared_backends};
 use crate::config::Config;
 use crate::db;
 
@@ -11,6 +11,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     let mut owner = db::connect(&database.owner_url)
         .await
         .map_err(|error| error.to_string())?;
+    refuse_shared_backends(&database.owner_url, &mut owner).await?;
     let applied = db::migrate(&mut owner)
         .await
         .map_err(|error| error.to_string())?;

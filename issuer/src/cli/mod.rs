@@ -140,12 +140,8 @@ pub fn run() -> ExitCode {
                 .await
             }
             Command::Migrate => migrate::run(read(Mode::Operator)?).await,
-            Command::Backup(arguments) => {
-                backup::back_up(read(Mode::Operator)?, arguments).await
-            }
-            Command::Restore(arguments) => {
-                backup::restore(read(Mode::Operator)?, arguments).await
-            }
+            Command::Backup(arguments) => backup::back_up(read(Mode::Operator)?, arguments).await,
+            Command::Restore(arguments) => backup::restore(read(Mode::Operator)?, arguments).await,
             Command::Session { command } => session::run(read(Mode::Operator)?, command).await,
             Command::Keys { command } => keys::run(read(Mode::Operator)?, command).await,
             Command::User { command } => match command {

@@ -1,6 +1,7 @@
 //! `tollgate serve`.
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::start::{Database, configured_database, operator_connection, start_app, start_embedded};
 use crate::app::App;
@@ -37,10 +38,28 @@ async fn run(
     jobs::load(&app).await?;
     let jobs = jobs::start(&app);
     tracing::info!(%listen, base_url, "the issuer is ready");
-    let served = http::serve(&app, listen, told_to_stop()).await;
-    drop(jobs);
+    let (tell, told) = oneshot::channel();
+    let served = tokio::select! {
+        served = http::serve(&app, listen, take_leave(&app, told)) => served,
+        () = told_twice(tell) => return Err("stopped at once, because it was told so twice".into()),
+    };
+    jobs.finish().await;
     app.db.close().await;
     served.map_err(|error| format!("cannot serve on {listen}: {error}"))
+}
+
+/// Says that this issuer is not ready, and serves on until load balancers have noticed.
+async fn take_leave(app: &App, told: oneshot::Receiver<()>) {
+    if told.await.is_err() {
+        return;
+    }
+    app.begin_to_stop();
+    let notice = app.config.http.shutdown_notice;
+    tracing::info!(
+        notice_secs = notice.as_secs(),
+        "stopping: requests in flight are finished first"
+    );
+    tokio::time::sleep(notice).await;
 }
 
 /// Something to buy in development. Nobody is stopped from starting without it.
@@ -55,11 +74,20 @@ async fn offer_packages(app: &App, database: &Database) {
     }
 }
 
-async fn told_to_stop() {
+/// Passes the first signal on and completes at the second.
+async fn told_twice(first: oneshot::Sender<()>) {
     let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a signal handler can be installed");
+    let mut first = Some(first);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        match first.take() {
+            // Nobody listens when serving has failed, which ends this too.
+            Some(first) => drop(first.send(())),
+            None => return,
+        }
     }
-    tracing::info!("stopping: requests in flight are finished first");
 }

@@ -13,7 +13,7 @@ use crate::backup;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Mode};
 use crate::db::embedded::{Durability, EmbeddedPostgres, Logins, Options};
-use crate::db::{self, Db};
+use crate::db::{self, Db, OnConnect, Pooling};
 use crate::ids::Entropy;
 use crate::secret::{MasterKey, SecretText};
 use crate::signing_keys::check_master_key;
@@ -96,6 +96,7 @@ pub async fn attach_or_start_database(
 /// A connection that may do what the issuer's own login may not: make an admin, for example.
 pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnection, String> {
     let mut connection = connect_patiently(&database.owner_url).await?;
+    refuse_shared_backends(&database.owner_url, &mut connection).await?;
     db::become_owner(&mut connection).await.map_err(|_| {
         "this needs a login that may migrate: set DATABASE_OWNER_URL to a superuser's or a member of tollgate_owner"
             .to_owned()
@@ -106,8 +107,8 @@ pub async fn operator_connection(database: &Database) -> Result<sqlx::PgConnecti
 /// Connects, brings the schema up to date where this login may, and checks the master key.
 pub async fn start_app(config: Config, database: &Database) -> Result<Arc<App>, String> {
     refuse_unfinished_restore(database).await?;
-    let step_down = prepare_schema(database).await?;
-    let db = Db::open(&database.url, config.database.max_connections, step_down)
+    let on_connect = prepare_schema(database).await?;
+    let db = Db::open(&database.url, config.database.max_connections, on_connect)
         .map_err(|error| error.to_string())?;
     let db = add_replica(db, &config.database).await?;
     let master_key = match &config.master_key {
@@ -159,11 +160,38 @@ async fn add_replica(db: Db, config: &DatabaseConfig) -> Result<Db, String> {
     }
 }
 
-/// Applies what is missing, or waits until somebody who may has done so. Says whether the
-/// issuer's login has more rights than it should and must step down to `tollgate_app`.
-async fn prepare_schema(database: &Database) -> Result<bool, String> {
+/// The login that may migrate takes another role for as long as its connection lasts, and a shared
+/// backend would pass that on to whoever comes next.
+pub async fn refuse_shared_backends(
+    owner_url: &SecretText,
+    owner: &mut sqlx::PgConnection,
+) -> Result<(), String> {
+    let privileges = db::privileges(owner)
+        .await
+        .map_err(|error| error.to_string())?;
+    if !privileges.may_migrate || find_pooling(owner_url).await? == Pooling::OwnBackends {
+        return Ok(());
+    }
+    Err(
+        "DATABASE_OWNER_URL goes through a connection pooler that shares backends, and the role it takes would \
+         be left to others: name the database server itself there, or a pooler with `pool_mode = session`; see \
+         docs/scaling.md"
+            .into(),
+    )
+}
+
+async fn find_pooling(url: &SecretText) -> Result<Pooling, String> {
+    db::find_pooling(url)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Applies what is missing, or waits until somebody who may has done so. Says what connections
+/// of the issuer's login must do before they are used.
+async fn prepare_schema(database: &Database) -> Result<OnConnect, String> {
     let words = |error: db::DbError| error.to_string();
     let mut owner = connect_patiently(&database.owner_url).await?;
+    refuse_shared_backends(&database.owner_url, &mut owner).await?;
     if db::privileges(&mut owner).await.map_err(words)?.may_migrate {
         let applied = db::migrate(&mut owner)
             .await
@@ -179,13 +207,26 @@ async fn prepare_schema(database: &Database) -> Result<bool, String> {
     if !privileges.may_act_as_app {
         return Err("the login in DATABASE_URL is not a member of tollgate_app: `grant tollgate_app to <login>`".into());
     }
-    if !privileges.is_plain_app {
-        tracing::warn!(
-            "the login in DATABASE_URL has more rights than the issuer needs: every connection steps down to \
-             tollgate_app. Better give it a login of its own and set DATABASE_OWNER_URL for migrations"
-        );
+    match (find_pooling(&database.url).await?, privileges.is_plain_app) {
+        (Pooling::OwnBackends, true) => Ok(OnConnect::Limit),
+        (Pooling::SharedBackends, true) => {
+            tracing::info!("a connection pooler shares backends and keeps prepared statements apart");
+            Ok(OnConnect::Nothing)
+        }
+        (Pooling::OwnBackends, false) => {
+            tracing::warn!(
+                "the login in DATABASE_URL has more rights than the issuer needs: every connection steps down to \
+                 tollgate_app. Better give it a login of its own and set DATABASE_OWNER_URL for migrations"
+            );
+            Ok(OnConnect::LimitAndStepDown)
+        }
+        (Pooling::SharedBackends, false) => Err(
+            "the login in DATABASE_URL has more rights than the issuer needs, and the connection pooler shares \
+             backends, so that connections cannot step down: give the issuer a login that is a member of \
+             tollgate_app and no more, or set `pool_mode = session`; see docs/scaling.md"
+                .into(),
+        ),
     }
-    Ok(!privileges.is_plain_app)
 }
 
 /// A server that is just starting is waited for, one that is not there is reported.

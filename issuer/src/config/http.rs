@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use url::{Host, Url};
 
@@ -18,6 +19,9 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// `TRUSTED_PROXIES`: peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<AddressRange>,
+    /// `SHUTDOWN_NOTICE`: how long an issuer that was told to stop serves on while it says that
+    /// it is not ready.
+    pub shutdown_notice: Duration,
 }
 
 impl HttpConfig {
@@ -35,12 +39,26 @@ impl HttpConfig {
             base_url: read_base_url(source, mode, listen),
             cors_origins: read_origins(source),
             trusted_proxies: read_proxies(source),
+            shutdown_notice: read_shutdown_notice(source, mode),
         }
     }
 
     /// Whether answers travel over TLS.
     pub fn is_https(&self) -> bool {
         self.base_url.starts_with("https://")
+    }
+}
+
+fn read_shutdown_notice(source: &mut Source<'_>, mode: Mode) -> Duration {
+    let secs = source.number("SHUTDOWN_NOTICE", default_shutdown_notice(mode), 0..=60);
+    Duration::from_secs(secs.unsigned_abs())
+}
+
+/// Load balancers ask every second or two and want to be told twice; in development there is none.
+fn default_shutdown_notice(mode: Mode) -> i64 {
+    match mode {
+        Mode::Production => 5,
+        Mode::Development => 0,
     }
 }
 

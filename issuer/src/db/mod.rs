@@ -3,6 +3,7 @@
 pub mod embedded;
 mod error;
 mod migrate;
+mod pooling;
 mod replica;
 
 use std::ops::{Deref, DerefMut};
@@ -17,11 +18,23 @@ pub use error::DbError;
 pub use migrate::{
     MigrateError, Privileges, make_roles, migrate, newest_version, privileges, schema_is_current,
 };
+pub use pooling::{Pooling, PoolingError, find_pooling};
 
 pub use replica::{Replica, ReplicaError};
 
 use crate::metrics::DatabaseMetrics;
 use crate::secret::SecretText;
+
+/// What a new connection does before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConnect {
+    /// Sets its own limits.
+    Limit,
+    /// Sets its own limits and gives up the rights of its login for those of `tollgate_app`.
+    LimitAndStepDown,
+    /// Nothing: backends are shared, and what one connection sets another would have.
+    Nothing,
+}
 
 /// A pool of connections that act as `tollgate_app`.
 #[derive(Debug, Clone)]
@@ -37,8 +50,13 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::Driver`] when the URL cannot be understood.
-    pub fn open(url: &SecretText, max_connections: u32, step_down: bool) -> Result<Self, DbError> {
-        Ok(Self::from_pool(open_pool(url, max_connections, step_down)?))
+    pub fn open(
+        url: &SecretText,
+        max_connections: u32,
+        on_connect: OnConnect,
+    ) -> Result<Self, DbError> {
+        let pool = open_pool(url, max_connections, on_connect)?;
+        Ok(Self::from_pool(pool))
     }
 
     /// Lets reads that may be a moment old go to a copy, once [`Replica::check`] has found it well.
@@ -201,7 +219,24 @@ impl AsRetry for DbError {
 /// # Errors
 /// [`DbError::Unavailable`] when the server does not answer.
 pub async fn connect(url: &SecretText) -> Result<PgConnection, DbError> {
-    Ok(PgConnection::connect_with(&connect_options(url)?).await?)
+    let connected = PgConnection::connect_with(&connect_options(url)?).await;
+    Ok(connected.map_err(name_refused_parameter)?)
+}
+
+/// PgBouncer refuses what it does not know how to carry over from one connection to the next.
+fn name_refused_parameter(error: sqlx::Error) -> sqlx::Error {
+    let message = error.as_database_error().map(|error| error.message());
+    match message.and_then(|message| message.strip_prefix("unsupported startup parameter")) {
+        Some(which) => sqlx::Error::Configuration(
+            format!(
+                "the connection pooler refuses the start-up parameter {}: take `options` out of the database's \
+                 URL and give the settings to the login (`alter role <login> set …`); see docs/scaling.md",
+                which.trim_start_matches([':', ' '])
+            )
+            .into(),
+        ),
+        None => error,
+    }
 }
 
 /// Takes the role that owns the schema, for the operator's commands.
@@ -227,7 +262,11 @@ pub async fn n_issuer_connections(connection: &mut PgConnection) -> Result<i64, 
     .await?)
 }
 
-fn open_pool(url: &SecretText, max_connections: u32, step_down: bool) -> Result<PgPool, DbError> {
+fn open_pool(
+    url: &SecretText,
+    max_connections: u32,
+    on_connect: OnConnect,
+) -> Result<PgPool, DbError> {
     let options = connect_options(url)?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
@@ -241,8 +280,10 @@ fn open_pool(url: &SecretText, max_connections: u32, step_down: bool) -> Result<
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(SESSION_LIMITS).await?;
-                if step_down {
+                if on_connect != OnConnect::Nothing {
+                    connection.execute(SESSION_LIMITS).await?;
+                }
+                if on_connect == OnConnect::LimitAndStepDown {
                     connection.execute("set role tollgate_app").await?;
                 }
                 Ok(())
@@ -253,7 +294,10 @@ fn open_pool(url: &SecretText, max_connections: u32, step_down: bool) -> Result<
 }
 
 fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
-    Ok(PgConnectOptions::from_str(url.expose())?.application_name(APPLICATION_NAME))
+    // Poolers refuse the driver's default of `extra_float_digits`, and no number of ours is a float.
+    Ok(PgConnectOptions::from_str(url.expose())?
+        .application_name(APPLICATION_NAME)
+        .extra_float_digits(None))
 }
 
 /// What the server calls us in its list of connections.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
-use super::{Db, DbError, open_pool};
+use super::{Db, DbError, OnConnect, open_pool};
 use crate::secret::SecretText;
 
 /// A pool of connections to the copy, and whether it may be asked.
@@ -23,7 +23,7 @@ impl Replica {
     pub(super) fn open(url: &SecretText, max_connections: u32) -> Result<Self, DbError> {
         Ok(Self {
             // A login with more rights than the issuer's has no use for them here.
-            pool: open_pool(url, max_connections, true)?,
+            pool: open_pool(url, max_connections, OnConnect::LimitAndStepDown)?,
             usable: Arc::default(),
         })
     }

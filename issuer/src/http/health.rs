@@ -36,9 +36,14 @@ impl HealthApi {
 
     /// Can it serve?
     ///
-    /// 200 when the database answers and keys and feed are loaded.
+    /// 200 when the database answers, keys and feed are loaded, and nobody has told the issuer to
+    /// stop. One that stops answers 503 here and serves everything else for a while, so that a
+    /// load balancer takes it out before it is gone.
     #[oai(path = "/ready", method = "get", operation_id = "readReady")]
     async fn read_ready(&self) -> Result<Json<Health>, Refusal<Public>> {
+        if self.app.is_stopping() {
+            return Err(Problem::new(ProblemCode::Unavailable).into());
+        }
         self.app.db.ping().await?;
         let loaded = Purpose::ALL
             .into_iter()

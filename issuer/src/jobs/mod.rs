@@ -6,6 +6,7 @@ mod health;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,60 +19,60 @@ use crate::{
     signing_keys, webhooks,
 };
 
-/// Starts every job; they end when the set is dropped.
-pub fn start(app: &Arc<App>) -> JoinSet<()> {
-    let mut jobs = JoinSet::new();
-    jobs.spawn(run("revocations", PUBLISH_EVERY, Arc::clone(app), |app| {
-        Box::pin(publish(app))
-    }));
-    jobs.spawn(run(
-        "signing_keys",
-        RELOAD_KEYS_EVERY,
-        Arc::clone(app),
-        |app| Box::pin(reload_keys(app)),
-    ));
-    jobs.spawn(run(
-        "key_maintenance",
-        MAINTAIN_KEYS_EVERY,
-        Arc::clone(app),
-        |app| Box::pin(maintain_keys(app)),
-    ));
-    jobs.spawn(run("mail", SEND_MAIL_EVERY, Arc::clone(app), |app| {
-        Box::pin(send_mail(app))
-    }));
-    jobs.spawn(run(
-        "purchases",
-        APPLY_PAYMENTS_EVERY,
-        Arc::clone(app),
-        |app| Box::pin(apply_payments(app)),
-    ));
-    jobs.spawn(run(
-        "webhooks",
-        SEND_WEBHOOKS_EVERY,
-        Arc::clone(app),
-        |app| Box::pin(send_webhooks(app)),
-    ));
-    jobs.spawn(run(
-        "rate_limits",
-        RECONNECT_EVERY,
-        Arc::clone(app),
-        |app| Box::pin(reconnect(app)),
-    ));
-    jobs.spawn(run("audit", SEAL_EVERY, Arc::clone(app), |app| {
-        Box::pin(seal(app))
-    }));
-    if app.db.replica().is_some() {
-        jobs.spawn(run(
-            "replica",
-            CHECK_REPLICA_EVERY,
-            Arc::clone(app),
-            |app| Box::pin(check_replica(app)),
-        ));
+/// The running jobs; they are cut off when this is dropped.
+#[derive(Debug)]
+pub struct Jobs {
+    running: JoinSet<()>,
+    over: watch::Sender<bool>,
+}
+
+impl Jobs {
+    /// Lets each job finish what it is at, within limits: a mail that is on its way is noted as
+    /// sent, so that nobody sends it again.
+    pub async fn finish(mut self) {
+        self.over.send_replace(true);
+        let all = async { while self.running.join_next().await.is_some() {} };
+        if timeout(FINISH_WITHIN, all).await.is_err() {
+            tracing::warn!("a background job was cut off; another issuer does its part again");
+        }
     }
-    jobs.spawn(run("sweep", SWEEP_EVERY, Arc::clone(app), |app| {
-        Box::pin(sweep(app))
-    }));
-    jobs
+}
+
+/// Starts every job.
+pub fn start(app: &Arc<App>) -> Jobs {
+    let mut all: Vec<(&'static str, Duration, Work)> = vec![
+        ("revocations", PUBLISH_EVERY, |app| Box::pin(publish(app))),
+        ("signing_keys", RELOAD_KEYS_EVERY, |app| {
+            Box::pin(reload_keys(app))
+        }),
+        ("key_maintenance", MAINTAIN_KEYS_EVERY, |app| {
+            Box::pin(maintain_keys(app))
+        }),
+        ("mail", SEND_MAIL_EVERY, |app| Box::pin(send_mail(app))),
+        ("purchases", APPLY_PAYMENTS_EVERY, |app| {
+            Box::pin(apply_payments(app))
+        }),
+        ("webhooks", SEND_WEBHOOKS_EVERY, |app| {
+            Box::pin(send_webhooks(app))
+        }),
+        ("rate_limits", RECONNECT_EVERY, |app| {
+            Box::pin(reconnect(app))
+        }),
+        ("audit", SEAL_EVERY, |app| Box::pin(seal(app))),
+        ("sweep", SWEEP_EVERY, |app| Box::pin(sweep(app))),
+    ];
+    if app.db.replica().is_some() {
+        all.push(("replica", CHECK_REPLICA_EVERY, |app| {
+            Box::pin(check_replica(app))
+        }));
+    }
+    let over = watch::Sender::new(false);
+    let mut running = JoinSet::new();
+    for (name, every, work) in all {
+        let job = run(name, every, Arc::clone(app), work, over.subscribe());
+        running.spawn(job);
+    }
+    Jobs { running, over }
 }
 
 /// Loads keys and feed for the first time, so that an issuer that listens can also serve.
@@ -93,16 +94,28 @@ pub async fn load(app: &App) -> Result<(), String> {
 type Work =
     for<'a> fn(&'a App) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
-async fn run(name: &'static str, every: Duration, app: Arc<App>, work: Work) {
+async fn run(
+    name: &'static str,
+    every: Duration,
+    app: Arc<App>,
+    work: Work,
+    mut over: watch::Receiver<bool>,
+) {
     let mut failures = 0_u32;
     loop {
         let pause = every
             .saturating_mul(1 << failures.min(MAX_BACKOFF_DOUBLINGS))
             .min(MAX_PAUSE.max(every));
-        match name {
-            // Woken when this issuer has something to publish.
-            "revocations" => drop(timeout(pause, app.feed.woken()).await),
-            _ => tokio::time::sleep(pause).await,
+        let waiting = async {
+            match name {
+                // Woken when this issuer has something to publish.
+                "revocations" => drop(timeout(pause, app.feed.woken()).await),
+                _ => tokio::time::sleep(pause).await,
+            }
+        };
+        tokio::select! {
+            _ = over.wait_for(|over| *over) => return,
+            () = waiting => {}
         }
         let within = match name {
             "mail" => SEND_MAIL_WITHIN,
@@ -279,6 +292,8 @@ const SEND_MAIL_WITHIN: Duration = Duration::from_secs(120);
 const SEND_WEBHOOKS_EVERY: Duration = Duration::from_millis(500);
 /// A run takes up work for ten seconds, and the last attempt takes five.
 const SEND_WEBHOOKS_WITHIN: Duration = Duration::from_secs(30);
+/// How long an issuer that stops waits for its jobs.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// No job of ours takes seconds; one that does waits for a server that is gone.
 const JOB_WITHIN: Duration = Duration::from_secs(5);
 /// The database is back within 2 s of its return.

@@ -158,8 +158,7 @@ impl Issuer {
     pub fn stop(&mut self) -> (Option<i32>, Duration) {
         self.signal(Signal::TERM);
         let began = Instant::now();
-        let status = self.child.wait().expect("it ends");
-        (status.code(), began.elapsed())
+        (self.wait(), began.elapsed())
     }
 
     /// Sends a signal.
@@ -171,9 +170,9 @@ impl Issuer {
         kill_process(pid, signal).expect("it is ours");
     }
 
-    /// Waits for its end after a signal that cannot be ignored.
-    pub fn wait(&mut self) {
-        self.child.wait().expect("it ends");
+    /// Waits for its end after a signal and says how it ended.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
     }
 }
 

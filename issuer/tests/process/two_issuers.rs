@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 
-use crate::support::{Issuer, MASTER_KEY, data_dir, run, stderr};
+use crate::support::{Issuer, MASTER_KEY, data_dir, free_port, run, stderr, tollgate};
 
 /// The URL of the database that a development issuer runs, for a second one beside it.
 fn owner_url(data_dir: &std::path::Path) -> String {
@@ -78,4 +79,66 @@ async fn two_issuers_on_one_database_share_keys_and_learn_of_each_others_revocat
         "{}",
         stderr(&refused)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issuer_that_starts_while_another_migrates_waits_and_then_serves() {
+    let dir = data_dir("migrating");
+    let data = dir.to_str().expect("UTF-8");
+    let first = Issuer::start(
+        &["--dev"],
+        &[("TOLLGATE_DATA_DIR", data), ("MASTER_KEY", MASTER_KEY)],
+    )
+    .await;
+    let path = dir.clone();
+    let url = tokio::task::spawn_blocking(move || owner_url(&path))
+        .await
+        .expect("the URL");
+    let mut migrating = PgConnection::connect(&url).await.expect("the owner");
+    for sql in [
+        "begin",
+        "lock table auth.schema_migrations in access exclusive mode",
+    ] {
+        migrating.execute(sql).await.expect("nobody else migrates");
+    }
+    let listen = format!("127.0.0.1:{}", free_port());
+    let variables = [
+        ("DATABASE_URL", url.as_str()),
+        ("MASTER_KEY", MASTER_KEY),
+        ("LISTEN_ADDR", listen.as_str()),
+    ];
+    let mut second = tollgate(&["serve"], &variables)
+        .stderr(std::process::Stdio::inherit())
+        .spawn()
+        .expect("the program starts");
+    let ready = format!("http://{listen}/ready");
+    // It waits for the lock, which is how one sees that it has come so far.
+    loop {
+        let n: i64 = sqlx::query_scalar("select count(*) from pg_locks where not granted")
+            .fetch_one(&mut migrating)
+            .await
+            .expect("the locks");
+        if n > 0 {
+            break;
+        }
+        assert!(second.try_wait().expect("ours").is_none(), "it gave up");
+    }
+    assert!(first.http.get(&ready).send().await.is_err());
+    assert!(second.try_wait().expect("ours").is_none(), "it gave up");
+    migrating.execute("commit").await.expect("migrated");
+    let done = Instant::now();
+    while !first
+        .http
+        .get(&ready)
+        .send()
+        .await
+        .is_ok_and(|answer| answer.status() == 200)
+    {
+        assert!(
+            done.elapsed() < Duration::from_secs(30),
+            "it does not serve"
+        );
+    }
+    second.kill().expect("it is ours");
+    second.wait().expect("it ends");
 }

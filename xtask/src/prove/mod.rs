@@ -6,7 +6,9 @@
 mod edge_cost;
 mod edge_soak;
 mod mutations;
+mod previous_binary;
 mod reproducible;
+mod rolling_restart;
 mod scale;
 
 use std::process::Command;
@@ -96,6 +98,21 @@ const PROOFS: &[Proof] = &[
         how: How::Tests(&["credits::reconcile::"], &[]),
     },
     Proof {
+        name: "pooling",
+        reason: "20 clients, 4 000 calls each, through every supported kind of pooling: no wrong answer",
+        how: How::Tests(&["db::pooling::"], &[("PROVE_CALLS", "4000")]),
+    },
+    Proof {
+        name: "rolling-restart",
+        reason: "200 requests a second through HAProxy while two issuers are restarted in turn: none fails",
+        how: How::Program(rolling_restart::prove),
+    },
+    Proof {
+        name: "previous-binary",
+        reason: "the version before the newest migration on today's schema, beside today's version",
+        how: How::Program(previous_binary::prove),
+    },
+    Proof {
         name: "edge-cost",
         reason: "1000 requests to a route with a cost, a third of which fail; then the gateway is killed",
         how: How::Program(edge_cost::prove),
@@ -132,7 +149,10 @@ pub fn run(workspace: &Workspace, only: Option<&str>) -> Result<()> {
         let names: Vec<&str> = PROOFS.iter().map(|proof| proof.name).collect();
         bail!("there is no such proof; there are: {}", names.join(", "));
     }
-    let toolbox = setup::ensure(workspace, &[Tool::Node, Tool::Postgres])?;
+    let toolbox = setup::ensure(
+        workspace,
+        &[Tool::Node, Tool::Postgres, Tool::PgBouncer, Tool::Haproxy],
+    )?;
     let mut rows = vec![["proof", "figure"].map(str::to_owned).to_vec()];
     let mut failed = Vec::new();
     for proof in chosen {

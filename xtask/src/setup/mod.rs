@@ -1,13 +1,15 @@
 //! Finds the tools a command needs and installs those that are missing.
 //!
-//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, `PgBouncer`,
-//! Prometheus, Chromium and Node itself are ever installed for the whole machine, and only by root with `apt-get`.
+//! Tools for this checkout go into `.tools` and `node_modules`; only PostgreSQL, Redis, PgBouncer,
+//! HAProxy, Prometheus, Chromium and Node itself are ever installed for the whole machine, and only by root with `apt-get`.
 
 mod apt;
 mod better_auth;
 mod chromium;
 mod deployment;
+mod haproxy;
 mod node;
+mod pgbouncer;
 mod postgres;
 mod redis;
 mod rust;
@@ -47,6 +49,10 @@ pub enum Tool {
     Deployment,
     /// The npm package whose databases are imported, for the test of that.
     BetterAuth,
+    /// Connection poolers, an old one and a new one, for the tests of pooling.
+    PgBouncer,
+    /// A load balancer, for the proof of rolling restarts.
+    Haproxy,
 }
 
 /// What building and running all of it takes, tests aside.
@@ -70,6 +76,7 @@ pub const ALL: &[Tool] = &[
     Tool::Redis,
     Tool::Deployment,
     Tool::BetterAuth,
+    Tool::PgBouncer,
 ];
 
 /// Where the tools are that do not lie on the `PATH`.
@@ -136,6 +143,8 @@ pub fn ensure(workspace: &Workspace, tools: &[Tool]) -> Result<Toolbox> {
             Tool::Redis => redis::server()?,
             Tool::Deployment => deployment::tools(workspace, &toolbox)?,
             Tool::BetterAuth => better_auth::package(workspace, &toolbox)?,
+            Tool::PgBouncer => pgbouncer::poolers(workspace)?,
+            Tool::Haproxy => haproxy::balancer()?,
         }
     }
     Ok(toolbox)

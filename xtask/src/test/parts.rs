@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::count::Count;
+use crate::chaos;
 use crate::dev;
 use crate::edge;
 use crate::embedded_server;
@@ -68,6 +69,11 @@ pub const PARTS: &[Part] = &[
         name: "deployment",
         reason: "what docs/operations.md types, metrics against promtool, alerts, dashboards, deploy/",
         run: deployment,
+    },
+    Part {
+        name: "faults under load",
+        reason: "lines are cut and processes killed; afterwards everything acknowledged is there, once",
+        run: faults,
     },
     Part {
         name: "README example",
@@ -181,6 +187,15 @@ fn deployment(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
         "deployment",
         &["deploy/tests/*.test.mjs"],
     )
+}
+
+fn faults(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
+    chaos::run_with(workspace, toolbox, &chaos::Options::quick())?;
+    Ok(Count {
+        ran: 1,
+        failed: 0,
+        skipped: 0,
+    })
 }
 
 /// On data of its own: what a person tried in `.tollgate` is none of the test's business.

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod environment;
+mod expansion;
 mod mask;
 mod migrations;
 mod source;
@@ -43,6 +44,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let mut findings: Vec<Finding> = sources.iter().flat_map(check).collect();
     findings.extend(environment::check(&sources));
     findings.extend(migrations::check(workspace, &sources)?);
+    findings.extend(expansion::check(&sources));
     for finding in &findings {
         println!("{finding}");
     }

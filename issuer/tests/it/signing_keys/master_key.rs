@@ -1,4 +1,4 @@
-use issuer::db::Db;
+use issuer::db::{Db, OnConnect};
 use issuer::secret::MasterKey;
 use issuer::signing_keys::{MasterKeyError, check_master_key};
 
@@ -11,7 +11,7 @@ fn key(byte: u8) -> MasterKey {
 #[tokio::test]
 async fn another_master_key_is_refused_and_changes_nothing() {
     let app = TestApp::start().await;
-    let db = Db::open(&app.db.issuer_url, 2, false).expect("our own URL");
+    let db = Db::open(&app.db.issuer_url, 2, OnConnect::Limit).expect("our own URL");
     let refused = check_master_key(&db, key(9), None).await;
     assert!(
         matches!(refused, Err(MasterKeyError::Foreign)),
@@ -33,7 +33,7 @@ async fn another_master_key_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn a_new_master_key_is_taken_over_beside_its_predecessor() {
     let app = TestApp::start().await;
-    let db = Db::open(&app.db.issuer_url, 2, false).expect("our own URL");
+    let db = Db::open(&app.db.issuer_url, 2, OnConnect::Limit).expect("our own URL");
     let keys = check_master_key(&db, key(8), Some(key(7)))
         .await
         .expect("accepted");

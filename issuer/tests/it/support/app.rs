@@ -5,7 +5,7 @@ use std::sync::Arc;
 use issuer::app::App;
 use issuer::clock::Clock;
 use issuer::config::{Config, Mode, Source};
-use issuer::db::Db;
+use issuer::db::{Db, OnConnect};
 use issuer::ids::Entropy;
 use issuer::secret::MasterKey;
 use issuer::signing_keys::check_master_key;
@@ -64,8 +64,12 @@ impl TestApp {
         variables: &[(&str, &str)],
     ) -> Self {
         let config = config(&db, mode, variables);
-        let pool =
-            Db::open(&db.issuer_url, config.database.max_connections, false).expect("our own URL");
+        let pool = Db::open(
+            &db.issuer_url,
+            config.database.max_connections,
+            OnConnect::Limit,
+        )
+        .expect("our own URL");
         let master_key = config.master_key.clone().expect("set");
         let master_keys = check_master_key(&pool, master_key, config.master_key_previous.clone())
             .await
