@@ -40,7 +40,7 @@ pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
 pub use raw::RawBody;
 pub use request_info::RequestInfo;
-pub use server::serve;
+pub use server::{serve, serve_endpoint};
 pub use user_token::UserToken;
 
 use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
@@ -80,6 +80,19 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
     accounts::pages(app, route)
         .nest("/", api)
         .with(shell::Shell::new(Arc::clone(app), methods))
+        .boxed()
+}
+
+/// An endpoint of a benchmark, behind what surrounds every operation.
+pub fn in_shell(
+    app: &Arc<App>,
+    endpoint: BoxEndpoint<'static, Response>,
+) -> BoxEndpoint<'static, Response> {
+    endpoint
+        .with(shell::Shell::new(
+            Arc::clone(app),
+            methods::Methods::default(),
+        ))
         .boxed()
 }
 

@@ -42,7 +42,7 @@ pub enum Tool {
     Chromium,
     /// The server that issuers share limits through, for the tests of that.
     Redis,
-    /// The npm package whose databases are imported, for the test of that.
+    /// The npm package whose databases are imported, for the test of that, and a peer of benchmarks.
     BetterAuth,
 }
 
