@@ -2,25 +2,30 @@
 
 pub mod embedded;
 mod error;
+mod lease;
 mod migrate;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use error::DbError;
+pub use lease::Lease;
 pub use migrate::{MigrateError, Privileges, migrate, privileges, schema_is_current};
 
+use self::lease::{Resting, TRUSTED_IDLE};
 use crate::secret::SecretText;
 
 /// A pool of connections that act as `tollgate_app`.
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    resting: Arc<Resting>,
 }
 
 impl Db {
@@ -51,20 +56,30 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool that a test made.
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        let resting = Resting::new(pool.options().get_max_connections());
+        Self {
+            pool,
+            resting: Arc::new(resting),
+        }
     }
 
     /// A connection for an operation of one statement.
     ///
     /// # Errors
     /// [`DbError::Unavailable`] when none became free in time.
-    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {
-        Ok(self.pool.acquire().await?)
+    pub async fn acquire(&self) -> Result<Lease, DbError> {
+        let place = self.resting.place(ACQUIRE_TIMEOUT).await?;
+        let place = match self.resting.take(place) {
+            Ok(lease) => return Ok(lease),
+            Err(place) => place,
+        };
+        let connection = self.pool.acquire().await?;
+        Ok(self.resting.lease(connection, Instant::now(), place))
     }
 
     /// Begins a transaction; dropping it rolls back.
@@ -72,7 +87,9 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`] when no connection became free in time.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        Ok(Tx(self.pool.begin().await?))
+        let place = self.resting.place(ACQUIRE_TIMEOUT).await?;
+        self.resting.give_back_one();
+        Ok(Tx(self.pool.begin().await?, place))
     }
 
     /// Runs `attempt`, which begins and commits one transaction, and runs it again, at most
@@ -109,18 +126,25 @@ impl Db {
 
     /// Connections open and idle, for metrics.
     pub fn usage(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+        (
+            self.pool.size(),
+            self.pool.num_idle() + self.resting.n_idle(),
+        )
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
+        self.resting.close();
         self.pool.close().await;
     }
 }
 
 /// A transaction: rolled back unless it is committed.
 #[derive(Debug)]
-pub struct Tx(sqlx::Transaction<'static, Postgres>);
+pub struct Tx(
+    sqlx::Transaction<'static, Postgres>,
+    #[expect(dead_code, reason = "held as long as the connection")] OwnedSemaphorePermit,
+);
 
 impl Tx {
     /// Makes everything done in it durable and visible at once.
@@ -194,8 +218,6 @@ fn connect_options(url: &SecretText) -> Result<PgConnectOptions, DbError> {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// As long as waiting for a connection may take.
 const ANSWER_TIMEOUT: Duration = ACQUIRE_TIMEOUT;
-/// A connection used within the last second is taken as alive.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// A conflict that is resolved against us three times in a row is not one.
 const MAX_ATTEMPTS: u32 = 3;
 /// No statement of ours runs for seconds; one that does must not hold a connection or a lock.

@@ -8,6 +8,7 @@ mod client_ip;
 pub mod cookies;
 mod cors;
 mod docs;
+mod front;
 mod header_extractor;
 mod health;
 mod idempotency;
@@ -30,9 +31,10 @@ mod user_token;
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Response, Route};
+use poem::{EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
+use self::front::Front;
 pub use auth::{AdminCaller, Caller, OptionalCaller, UserOrService};
 pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
@@ -77,8 +79,7 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
             .at("/dev/mailbox", poem::get(mail::mailbox_list(app)))
             .at("/dev/mailbox/:name", poem::get(mail::mailbox_mail(app)));
     }
-    accounts::pages(app, route)
-        .nest("/", api)
+    Front::new(accounts::pages(app, route), api.into_endpoint())
         .with(shell::Shell::new(Arc::clone(app), methods))
         .boxed()
 }

@@ -40,7 +40,7 @@ pub async fn refresh(
         &request.to_json(),
     )
     .await?;
-    drop(connection);
+    connection.finish();
     let outcome = Outcome::parse(&row.outcome)
         .ok_or(DbError::Inconsistent("refresh outcome of unknown name"))?;
     count(outcome.name());

@@ -10,6 +10,7 @@ mod apps;
 mod audit;
 mod complaints;
 mod credits;
+mod db;
 mod http;
 mod mail;
 mod purchases;

@@ -59,6 +59,7 @@ pub async fn capture_hold(
         config,
     )
     .await?;
+    connection.finish();
     match row.outcome.as_str() {
         "done" => Ok(Captured {
             replayed: row.replayed,

@@ -38,6 +38,7 @@ pub async fn release_hold(
     let mut connection = app.db.acquire().await?;
     let config = &app.config.credits;
     let row = store::release_hold(&mut connection, &holder.user_id, hold_id, &key, config).await?;
+    connection.finish();
     match row.outcome.as_str() {
         "done" => Ok(Released {
             replayed: row.replayed,

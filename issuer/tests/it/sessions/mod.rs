@@ -6,3 +6,4 @@ mod logout;
 mod refresh;
 mod refresh_simulation;
 mod revoke;
+mod rules;
