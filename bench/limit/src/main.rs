@@ -43,8 +43,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(serve())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "read once, and given to the configuration"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 async fn serve() -> Result<(), Box<dyn Error>> {
-    let lookup = |name: &str| std::env::var(name).ok().filter(|_| name == "LISTEN_ADDR");
+    let lookup = |name: &str| variable(name).filter(|_| name == "LISTEN_ADDR");
     let config = Config::read(&mut Source::new(&lookup), Mode::Development)?;
     let address = config.http.listen;
     // Nothing here asks it.

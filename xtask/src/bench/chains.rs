@@ -64,7 +64,9 @@ fn half_digest(what: &str, number: usize) -> [u8; 16] {
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 
@@ -120,7 +122,7 @@ impl Client for Refreshing {
             successor != chain && successor.get(..SESSION_CHARS) == chain.get(..SESSION_CHARS),
             "the successor is not another token of the same session"
         );
-        *chain = successor.to_owned();
+        successor.clone_into(chain);
         self.next = (self.next + 1) % self.chains.len();
         Ok(())
     }

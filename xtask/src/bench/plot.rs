@@ -56,7 +56,7 @@ fn draw(name: &str, figures: &[Figure]) -> String {
         &mut svg,
         format_args!(
             "<text class=\"tick\" x=\"{}\" y=\"{}\">{AXIS}</text>\n</svg>",
-            (LEFT + RIGHT) / 2,
+            u64::midpoint(LEFT, RIGHT),
             axis_y + 34
         ),
     );

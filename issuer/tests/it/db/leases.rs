@@ -50,7 +50,7 @@ async fn whoever_waits_gets_the_connection_that_is_finished() {
     let used = process(&mut first).await;
     let waiting = tokio::spawn({
         let db = db.clone();
-        async move { process(&mut lease(&db).await).await }
+        async move { process(&mut *lease(&db).await).await }
     });
     tokio::task::yield_now().await;
     first.finish();
@@ -69,7 +69,7 @@ async fn a_transaction_begins_while_every_connection_rests() {
         .expect("the one that rests is given up for it");
     process(&mut tx).await;
     tx.commit().await.expect("nothing to refuse");
-    process(&mut lease(&db).await).await;
+    process(&mut *lease(&db).await).await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_refused_statement_does_not_harm_the_next() {
     let refused = sqlx::query("select 1 / 0").execute(&mut *first).await;
     assert!(refused.is_err());
     drop(first);
-    process(&mut lease(&db).await).await;
+    process(&mut *lease(&db).await).await;
 }
 
 #[tokio::test]
