@@ -169,8 +169,8 @@ const ROUNDS: usize = 5;
 const LASTING: Duration = Duration::from_secs(4);
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 const N_CLIENTS: usize = 16;
-/// A password is hashed on every core while others wait.
-const N_SIGNING_IN: usize = 4;
+/// As many as are hashed at once on two cores: what waits is not what is measured.
+const N_SIGNING_IN: usize = 2;
 /// So many users sign in before the first does again.
 const N_SIGNED_IN: usize = 5_000;
 const NANOS_AN_HOUR: u64 = 3_600_000_000_000;

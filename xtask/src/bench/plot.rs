@@ -149,8 +149,7 @@ const RIGHT: u64 = 700;
 const TOP: u64 = 40;
 const ROW: u64 = 44;
 const BOTTOM: u64 = 48;
-const AXIS: &str =
-    "measured, as a part of what has to be reached (1); reported figures as they are";
+const AXIS: &str = "parts of what has to be reached, further right is better";
 /// Readable on light and on dark, for whoever the reader's system says.
 const STYLE: &str = "<style>
 text { font: 13px system-ui, sans-serif; fill: #222 }

@@ -51,7 +51,7 @@ impl Server {
         let name = database.map_or("data", Database::name);
         let data_dir = workspace.target.join(format!("bench-{name}"));
         embedded_server::remove(&data_dir)?;
-        let log = workspace.target.join("bench-issuer.log");
+        let log = workspace.target.join(format!("bench-issuer-{name}.log"));
         let mut command = Command::new(program);
         toolbox.equip(&mut command);
         command
