@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-use ed25519_compact::{KeyPair, SecretKey, Seed};
+use ed25519_compact::{KeyPair, Seed};
 
 use crate::assertion::{ASSERTION_TYPE, EdgeAssertion};
 use crate::base64url;
@@ -19,7 +19,8 @@ use crate::time::UnixTime;
 /// A private key with all that can be computed once: signing costs one signature and no
 /// derivation. It is wiped when dropped.
 pub struct SigningKey {
-    secret: SecretKey,
+    #[cfg(not(feature = "fast-sign"))]
+    secret: ed25519_compact::SecretKey,
     #[cfg(feature = "fast-sign")]
     by_tables: ed25519_dalek::SigningKey,
     public_key: [u8; 32],
@@ -84,6 +85,7 @@ impl SigningKey {
             feed_header: encoded_header(FEED_TYPE, &kid),
             receipt_header: encoded_header(RECEIPT_TYPE, &kid),
             assertion_header: encoded_header(ASSERTION_TYPE, &kid),
+            #[cfg(not(feature = "fast-sign"))]
             secret: pair.sk,
             #[cfg(feature = "fast-sign")]
             by_tables: ed25519_dalek::SigningKey::from_bytes(seed),
@@ -119,27 +121,30 @@ impl SigningKey {
 
     /// An assertion of the gateway about one request.
     pub fn sign_assertion(&self, assertion: &EdgeAssertion) -> String {
-        let json = assertion_json(assertion);
-        sign_with(&self.assertion_header, &json, |text| {
-            self.assertion_signature(text)
-        })
+        self.sign(&self.assertion_header, &assertion_json(assertion))
     }
 
-    /// The gateway signs each request it forwards, in WebAssembly, where the base point's table
-    /// matters most. Ed25519 leaves no choice: both libraries make the same signature.
+    fn sign(&self, header: &str, payload: &str) -> String {
+        let mut jws = String::with_capacity(header.len() + payload.len() / 3 * 4 + ROOM);
+        jws.push_str(header);
+        base64url::encode_into(payload.as_bytes(), &mut jws);
+        let signature = self.signature(jws.as_bytes());
+        jws.push('.');
+        base64url::encode_into(&signature, &mut jws);
+        jws
+    }
+
+    /// The gateway signs each request it forwards and the issuer each refresh: there the base
+    /// point's table matters. Ed25519 leaves no choice: both libraries make the same signature.
     #[cfg(feature = "fast-sign")]
-    fn assertion_signature(&self, text: &[u8]) -> [u8; 64] {
+    fn signature(&self, text: &[u8]) -> [u8; 64] {
         use ed25519_dalek::Signer as _;
         self.by_tables.sign(text).to_bytes()
     }
 
     #[cfg(not(feature = "fast-sign"))]
-    fn assertion_signature(&self, text: &[u8]) -> [u8; 64] {
+    fn signature(&self, text: &[u8]) -> [u8; 64] {
         *self.secret.sign(text, None)
-    }
-
-    fn sign(&self, header: &str, payload: &str) -> String {
-        sign_with(header, payload, |text| *self.secret.sign(text, None))
     }
 }
 
@@ -147,16 +152,6 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.kid)
     }
-}
-
-fn sign_with(header: &str, payload: &str, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> String {
-    let mut jws = String::with_capacity(header.len() + payload.len() / 3 * 4 + ROOM);
-    jws.push_str(header);
-    base64url::encode_into(payload.as_bytes(), &mut jws);
-    let signature = sign(jws.as_bytes());
-    jws.push('.');
-    base64url::encode_into(&signature, &mut jws);
-    jws
 }
 
 fn encoded_header(typ: &str, kid: &Kid) -> String {
@@ -314,3 +309,26 @@ impl Json {
 
 /// Room for rounding and for a dot and a signature of 86 characters.
 const ROOM: usize = 4 + 1 + 86;
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::Signer as _;
+
+    use super::*;
+
+    #[test]
+    fn both_libraries_make_the_signature_that_is_sent() {
+        for number in 1..=64 {
+            let seed = [number; 32];
+            let key = SigningKey::from_seed(&seed).expect("not all zeros");
+            let payload = "x".repeat(usize::from(number) * 7);
+            let jws = key.sign(&key.token_header, &payload);
+            let (text, signature) = jws.rsplit_once('.').expect("a signature");
+            let compact = KeyPair::from_seed(Seed::new(seed)).sk;
+            let dalek = ed25519_dalek::SigningKey::from_bytes(&seed);
+            let expected = *compact.sign(text, None);
+            assert_eq!(dalek.sign(text.as_bytes()).to_bytes(), expected, "{number}");
+            assert_eq!(signature, base64url::encode(&expected), "{number}");
+        }
+    }
+}

@@ -109,7 +109,9 @@ async fn find(
 ) -> Result<Option<Credentials>, DbError> {
     db::limited(async {
         let mut connection = app.db.acquire().await?;
-        store::find_credentials(&mut connection, email, request.ip, device_id).await
+        let found = store::find_credentials(&mut connection, email, request.ip, device_id).await?;
+        connection.finish();
+        Ok(found)
     })
     .await
 }

@@ -8,8 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 use tokio::sync::oneshot;
 
 use super::fingerprint::Fingerprint;
@@ -106,17 +104,6 @@ impl Shared {
         Ok(!was_running)
     }
 
-    /// The one that was kept, or another.
-    async fn connection(
-        &self,
-        kept: Option<PoolConnection<Postgres>>,
-    ) -> Result<PoolConnection<Postgres>, DbError> {
-        match kept {
-            Some(connection) => Ok(connection),
-            None => self.db.acquire().await,
-        }
-    }
-
     /// What waits, up to a batch; the lane rests when that is nothing.
     fn next_batch(&self, index: usize) -> Vec<Waiting> {
         let mut lane = self.lane(index);
@@ -127,7 +114,6 @@ impl Shared {
 }
 
 async fn run(shared: Arc<Shared>, index: usize) {
-    let mut kept = Kept::default();
     loop {
         let mut batch = shared.next_batch(index);
         // A lane whose task is gone would never be emptied again; those who waited hear of it
@@ -135,8 +121,8 @@ async fn run(shared: Arc<Shared>, index: usize) {
         let work = AssertUnwindSafe(async {
             match batch.len() {
                 0 => return false,
-                1 => alone(&shared, batch.remove(0), &mut kept).await,
-                _ => together(&shared, batch, &mut kept).await,
+                1 => alone(&shared, batch.remove(0)).await,
+                _ => together(&shared, batch).await,
             }
             true
         });
@@ -146,64 +132,36 @@ async fn run(shared: Arc<Shared>, index: usize) {
     }
 }
 
-/// The connection of a lane from one batch to the next: to give one back to the pool costs
-/// another round trip.
-#[derive(Default)]
-struct Kept {
-    connection: Option<PoolConnection<Postgres>>,
-    n_used: u32,
-}
-
-impl Kept {
-    /// The one that is kept, unless it has served for a while.
-    fn take(&mut self) -> Option<PoolConnection<Postgres>> {
-        self.n_used += 1;
-        let kept = self.connection.take().filter(|_| self.n_used < MAX_KEPT);
-        if kept.is_none() {
-            self.n_used = 0;
-        }
-        kept
-    }
-}
-
 /// Charges one. Should its account be held by somebody else for long, the lane goes on.
-async fn alone(shared: &Arc<Shared>, waiting: Waiting, kept: &mut Kept) {
-    let task = tokio::spawn(charge_alone(Arc::clone(shared), waiting, kept.take()));
-    // Its answer goes to who waits for it, in time or later.
-    if let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, task).await {
-        kept.connection = connection;
+async fn alone(shared: &Arc<Shared>, waiting: Waiting) {
+    let mut work = Box::pin(charge_alone(Arc::clone(shared), waiting));
+    if tokio::time::timeout(PATIENCE, &mut work).await.is_err() {
+        // Its answer goes to who waits for it, later.
+        tokio::spawn(work);
     }
 }
 
-/// Answers the one who waits, and gives the connection back when it can be used again.
-async fn charge_alone(
-    shared: Arc<Shared>,
-    waiting: Waiting,
-    kept: Option<PoolConnection<Postgres>>,
-) -> Option<PoolConnection<Postgres>> {
-    let result = db::limited(async {
-        let mut connection = shared.connection(kept).await?;
+/// Answers the one who waits.
+async fn charge_alone(shared: Arc<Shared>, waiting: Waiting) {
+    let row = db::limited(async {
+        let mut connection = shared.db.acquire().await?;
         let row = store::use_credits(&mut connection, &waiting.request, &shared.config).await?;
-        Ok((row, connection))
+        connection.finish();
+        Ok(row)
     });
-    let (row, connection) = match result.await {
-        Ok((row, connection)) => (Ok(row), Some(connection)),
-        Err(error) => (Err(error), None),
-    };
     // It fails when nobody waits any more.
-    let _ = waiting.answer.send(row);
-    connection
+    let _ = waiting.answer.send(row.await);
 }
 
-async fn together(shared: &Arc<Shared>, batch: Vec<Waiting>, kept: &mut Kept) {
+async fn together(shared: &Arc<Shared>, batch: Vec<Waiting>) {
     let (requests, answers): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|waiting| (waiting.request, waiting.answer))
         .unzip();
     let rows = db::limited(async {
-        let mut connection = shared.connection(kept.take()).await?;
+        let mut connection = shared.db.acquire().await?;
         let rows = store::use_credits_batch(&mut connection, &requests, &shared.config).await?;
-        kept.connection = Some(connection);
+        connection.finish();
         Ok(rows)
     });
     match rows.await {
@@ -211,7 +169,7 @@ async fn together(shared: &Arc<Shared>, batch: Vec<Waiting>, kept: &mut Kept) {
             for ((request, answer), row) in requests.into_iter().zip(answers).zip(rows) {
                 if row.outcome == ALONE {
                     let waiting = Waiting { request, answer };
-                    tokio::spawn(charge_alone(Arc::clone(shared), waiting, None));
+                    tokio::spawn(charge_alone(Arc::clone(shared), waiting));
                 } else {
                     let _ = answer.send(Ok(row));
                 }
@@ -243,7 +201,5 @@ const N_LANES: usize = 2;
 const MAX_BATCH: usize = 50;
 /// More could not be charged before their clients give up.
 const MAX_WAITING: usize = 2000;
-/// In a small pool others must have their turn.
-const MAX_KEPT: u32 = 16;
 /// Longer than an undisturbed charge takes.
 const PATIENCE: Duration = Duration::from_millis(50);

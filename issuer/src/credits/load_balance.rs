@@ -12,5 +12,7 @@ use crate::db::DbError;
 /// [`DbError`].
 pub async fn load_balance(app: &App, user_id: &str) -> Result<Option<Balance>, DbError> {
     let mut connection = app.db.acquire().await?;
-    store::find_balance(&mut connection, user_id, &app.config.credits).await
+    let balance = store::find_balance(&mut connection, user_id, &app.config.credits).await?;
+    connection.finish();
+    Ok(balance)
 }

@@ -2,26 +2,29 @@
 
 pub mod embedded;
 mod error;
+mod lease;
 mod migrate;
 mod pooling;
 mod replica;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use error::DbError;
+pub use lease::Lease;
 pub use migrate::{
     MigrateError, Privileges, make_roles, migrate, newest_version, privileges, schema_is_current,
 };
 pub use pooling::{Pooling, PoolingError, find_pooling};
-
 pub use replica::{Replica, ReplicaError};
 
+use self::lease::{Resting, TRUSTED_IDLE};
 use crate::metrics::DatabaseMetrics;
 use crate::secret::SecretText;
 
@@ -42,6 +45,7 @@ pub struct Db {
     pool: PgPool,
     metrics: DatabaseMetrics,
     replica: Option<Replica>,
+    resting: Arc<Resting>,
 }
 
 impl Db {
@@ -75,8 +79,10 @@ impl Db {
 
     /// Wraps a pool that a test made.
     pub fn from_pool(pool: PgPool) -> Self {
+        let resting = Resting::new(pool.options().get_max_connections());
         Self {
             pool,
+            resting: Arc::new(resting),
             metrics: DatabaseMetrics::default(),
             replica: None,
         }
@@ -86,11 +92,21 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::Unavailable`] when none became free in time.
-    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {
+    pub async fn acquire(&self) -> Result<Lease, DbError> {
         let began = Instant::now();
-        let connection = self.pool.acquire().await;
-        self.metrics.waited(began.elapsed(), connection.is_ok());
-        Ok(connection?)
+        let lease = self.lease().await;
+        self.metrics.waited(began.elapsed(), lease.is_ok());
+        lease
+    }
+
+    async fn lease(&self) -> Result<Lease, DbError> {
+        let place = self.resting.place(ACQUIRE_TIMEOUT).await?;
+        let place = match self.resting.take(place) {
+            Ok(lease) => return Ok(lease),
+            Err(place) => place,
+        };
+        let connection = self.pool.acquire().await?;
+        Ok(self.resting.lease(connection, Instant::now(), place))
     }
 
     /// Begins a transaction; dropping it rolls back.
@@ -99,9 +115,15 @@ impl Db {
     /// [`DbError::Unavailable`] when no connection became free in time.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let began = Instant::now();
-        let tx = self.pool.begin().await;
+        let tx = self.begin_now().await;
         self.metrics.waited(began.elapsed(), tx.is_ok());
-        Ok(Tx(tx?))
+        tx
+    }
+
+    async fn begin_now(&self) -> Result<Tx, DbError> {
+        let place = self.resting.place(ACQUIRE_TIMEOUT).await?;
+        self.resting.give_back_one();
+        Ok(Tx(self.pool.begin().await?, place))
     }
 
     /// Runs `attempt`, which begins and commits one transaction, and runs it again, at most
@@ -152,20 +174,24 @@ impl Db {
     /// What the pool and its transactions have done, with its state at this moment.
     pub fn metrics(&self) -> &DatabaseMetrics {
         let limit = self.pool.options().get_max_connections();
-        self.metrics
-            .connections(self.pool.size(), self.pool.num_idle(), limit);
+        let n_idle = self.pool.num_idle() + self.resting.n_idle();
+        self.metrics.connections(self.pool.size(), n_idle, limit);
         &self.metrics
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
+        self.resting.close();
         self.pool.close().await;
     }
 }
 
 /// A transaction: rolled back unless it is committed.
 #[derive(Debug)]
-pub struct Tx(sqlx::Transaction<'static, Postgres>);
+pub struct Tx(
+    sqlx::Transaction<'static, Postgres>,
+    #[expect(dead_code, reason = "held as long as the connection")] OwnedSemaphorePermit,
+);
 
 impl Tx {
     /// Makes everything done in it durable and visible at once.
@@ -306,8 +332,6 @@ const APPLICATION_NAME: &str = "tollgate";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// As long as waiting for a connection may take.
 const ANSWER_TIMEOUT: Duration = ACQUIRE_TIMEOUT;
-/// A connection used within the last second is taken as alive.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// A conflict that is resolved against us three times in a row is not one.
 const MAX_ATTEMPTS: u32 = 3;
 /// No statement of ours runs for seconds; one that does must not hold a connection or a lock.

@@ -8,6 +8,7 @@ mod client_ip;
 pub mod cookies;
 mod cors;
 mod docs;
+mod front;
 mod header_extractor;
 mod health;
 mod idempotency;
@@ -32,9 +33,10 @@ mod user_token;
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Response, Route};
+use poem::{EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
+use self::front::Front;
 pub use auth::{AdminCaller, Caller, OptionalCaller, UserOrService};
 pub use idempotency::IdempotencyKey;
 pub use if_match::{IfMatch, etag_of_version};
@@ -42,7 +44,7 @@ pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
 pub use raw::RawBody;
 pub use request_info::RequestInfo;
-pub use server::serve;
+pub use server::{serve, serve_endpoint};
 pub use user_token::UserToken;
 
 use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
@@ -80,9 +82,21 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
             .at("/dev/mailbox", poem::get(mail::mailbox_list(app)))
             .at("/dev/mailbox/:name", poem::get(mail::mailbox_mail(app)));
     }
-    accounts::pages(app, route)
-        .nest("/", api)
+    Front::new(accounts::pages(app, route), api.into_endpoint())
         .with(shell::Shell::new(Arc::clone(app), methods))
+        .boxed()
+}
+
+/// An endpoint of a benchmark, behind what surrounds every operation.
+pub fn in_shell(
+    app: &Arc<App>,
+    endpoint: BoxEndpoint<'static, Response>,
+) -> BoxEndpoint<'static, Response> {
+    endpoint
+        .with(shell::Shell::new(
+            Arc::clone(app),
+            methods::Methods::default(),
+        ))
         .boxed()
 }
 

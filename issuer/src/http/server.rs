@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::Server;
+use poem::endpoint::BoxEndpoint;
 use poem::listener::TcpListener;
+use poem::{Response, Server};
 
 use super::service;
 use crate::app::App;
@@ -20,9 +21,21 @@ pub async fn serve(
     listen: SocketAddr,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    serve_endpoint(service(app), listen, stop).await
+}
+
+/// The same for any endpoint.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve_endpoint(
+    endpoint: BoxEndpoint<'static, Response>,
+    listen: SocketAddr,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     Server::new(TcpListener::bind(listen))
         .name("tollgate")
-        .run_with_graceful_shutdown(service(app), stop, Some(SHUTDOWN_GRACE))
+        .run_with_graceful_shutdown(endpoint, stop, Some(SHUTDOWN_GRACE))
         .await
 }
 

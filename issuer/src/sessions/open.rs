@@ -57,7 +57,7 @@ pub async fn open(
     )
     .await?
     .ok_or(OpenSessionError::CredentialsChanged)?;
-    drop(connection);
+    connection.finish();
     let subject = TokenSubject {
         user_id: new.user_id.into(),
         session_id,

@@ -47,7 +47,7 @@ async fn rotate(app: &App, presented: &str, request: &RequestInfo) -> Result<Tok
         &request.to_json(),
     )
     .await?;
-    drop(connection);
+    connection.finish();
     let outcome = Outcome::parse(&row.outcome)
         .ok_or(DbError::Inconsistent("refresh outcome of unknown name"))?;
     count(app, outcome.name());

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 
+use super::plot;
 use crate::ui;
+use crate::workspace::Workspace;
 
 /// A ratio in thousandths for each round, and the figure to reach.
 pub struct Figure {
@@ -26,7 +28,8 @@ pub enum Goal {
 }
 
 impl Goal {
-    fn is_reached(self, median: u64) -> bool {
+    /// Whether a median is good enough.
+    pub fn is_reached(self, median: u64) -> bool {
         match self {
             Self::AtLeast(goal) => median >= goal,
             Self::AtMost(goal) => median <= goal,
@@ -34,7 +37,8 @@ impl Goal {
         }
     }
 
-    fn text(self) -> String {
+    /// As it is written beside a figure.
+    pub fn text(self) -> String {
         match self {
             Self::AtLeast(goal) => format!("≥ {}", decimal(goal)),
             Self::AtMost(goal) => format!("≤ {}", decimal(goal)),
@@ -43,8 +47,13 @@ impl Goal {
     }
 }
 
-/// Prints them all, and fails when one was not reached.
-pub fn conclude(figures: &[Figure]) -> Result<()> {
+/// Prints and draws them all, and fails when one was not reached.
+pub fn conclude(workspace: &Workspace, name: &str, figures: &[Figure]) -> Result<()> {
+    plot::write(workspace, name, figures)?;
+    judge(figures)
+}
+
+fn judge(figures: &[Figure]) -> Result<()> {
     let header = ["figure", "median", "spread", "to reach"].map(str::to_owned);
     let mut rows = vec![header.to_vec()];
     let mut n_missed = 0;
@@ -71,7 +80,7 @@ pub fn ratio(part: u64, whole: u64) -> u64 {
 }
 
 /// Least, median and most.
-fn spread(values: &[u64]) -> [u64; 3] {
+pub fn spread(values: &[u64]) -> [u64; 3] {
     let mut values = values.to_vec();
     values.sort_unstable();
     [
@@ -107,7 +116,7 @@ mod tests {
     fn a_figure_that_is_missed_fails_the_run() {
         let concluded = |goal, ratios: &[u64]| {
             let (name, ratios) = ("a ÷ b".to_owned(), ratios.to_vec());
-            conclude(&[Figure { name, ratios, goal }]).is_ok()
+            judge(&[Figure { name, ratios, goal }]).is_ok()
         };
         assert!(concluded(Goal::AtLeast(950), &[1, 950, 2_000]));
         assert!(!concluded(Goal::AtLeast(950), &[949, 949, 2_000]));

@@ -86,8 +86,11 @@ impl Client {
 
 /// What a user signs in with.
 pub fn credentials(user: usize) -> Value {
-    json!({ "email": format!("user{user}@example.com"), "password": "correct horse battery" })
+    json!({ "email": format!("user{user}@example.com"), "password": PASSWORD })
 }
+
+/// Everybody's.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// Signs in over so many connections until told to stop; how often it worked.
 pub fn sign_in(url: &str, n_connections: usize, n_users: usize, over: &AtomicBool) -> Result<u64> {

@@ -37,7 +37,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         ui::line(&format!("round {number}"), &round.text());
         rounds.push(round);
     }
-    conclude(&figures(&rounds))
+    conclude(workspace, "login", &figures(&rounds))
 }
 
 /// Users who have signed in before: strangers have half of the slots only.

@@ -1,13 +1,24 @@
 //! `cargo xtask bench`: what is reached, each figure as a ratio to something measured in alternation
 //! with it, on the real program.
 
+mod better_auth;
+mod chains;
+mod crowd;
 pub mod edge;
 mod figures;
+mod growth;
+mod jwks;
+mod limit;
 mod load;
 mod login;
+mod memory;
 pub mod pgbench;
+mod pid;
+mod plot;
+mod refresh;
 pub mod server;
 mod spend;
+mod validate;
 mod verify_native;
 mod verify_wasm;
 
@@ -17,11 +28,16 @@ use crate::workspace::Workspace;
 
 type Benchmark = fn(&Workspace) -> Result<()>;
 
-const BENCHMARKS: [(&str, Benchmark); 6] = [
+const BENCHMARKS: [(&str, Benchmark); 11] = [
     ("cold", edge::cold::run),
     ("edge", edge::run),
+    ("growth", growth::run),
+    ("jwks", jwks::run),
     ("login", login::run),
+    ("memory", memory::run),
+    ("refresh", refresh::run),
     ("use", spend::run),
+    ("validate", validate::run),
     ("verify-native", verify_native::run),
     ("verify-wasm", verify_wasm::run),
 ];

@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The database, entered as its superuser.
+/// A database, entered as its superuser.
+#[derive(Clone)]
 pub struct Database {
+    name: String,
     socket_folder: String,
     password: String,
     scripts: PathBuf,
@@ -29,10 +31,45 @@ impl Database {
         let scripts = data_dir.join("pgbench");
         fs::create_dir_all(&scripts)?;
         Ok(Self {
+            name: "tollgate".to_owned(),
             socket_folder: member("socketDir")?,
             password: member("ownerPassword")?,
             scripts,
         })
+    }
+
+    /// Makes another one on the same server, and enters it.
+    pub fn create(&self, name: &str) -> Result<Self> {
+        self.run(&format!("create database {name};\n"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            ..self.clone()
+        })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address, password included. What is in it needs no quoting but the folder's slashes.
+    pub fn url(&self) -> String {
+        format!(
+            "postgres://{USER}:{}@localhost/{}?host={}&sslmode=disable",
+            self.password,
+            self.name,
+            self.socket_folder.replace('/', "%2F")
+        )
+    }
+
+    /// What PostgreSQL's own library reads of the environment, and what follows it.
+    pub fn variables(&self) -> [(&str, &str); 4] {
+        [
+            ("PGHOST", &self.socket_folder),
+            ("PGUSER", USER),
+            ("PGPASSWORD", &self.password),
+            ("PGDATABASE", &self.name),
+        ]
     }
 
     /// Runs a script once.
@@ -73,12 +110,12 @@ impl Database {
         fs::write(&file, script)?;
         let mut command = Command::new("pgbench");
         command
-            .env("PGPASSWORD", &self.password)
-            .args(["--host", &self.socket_folder])
-            .args(["--username", "tollgate_admin", "--no-vacuum"])
-            .arg("--file")
-            .arg(file)
-            .arg("tollgate");
+            .envs(self.variables())
+            .args(["--no-vacuum", "--file"])
+            .arg(file);
         Ok(command)
     }
 }
+
+/// The superuser of the issuer's own PostgreSQL.
+const USER: &str = "tollgate_admin";

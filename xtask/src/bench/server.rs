@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::pgbench::Database;
 use crate::embedded_server;
 use crate::http;
 use crate::process;
@@ -26,7 +27,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join("release/tollgate"))
 }
 
-/// A running issuer, stopped when dropped.
+/// A running issuer, stopped when dropped, and its PostgreSQL with it if that is its own.
 pub struct Server {
     child: Child,
     data_dir: PathBuf,
@@ -35,29 +36,36 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on a free port with an empty database, and waits until it is ready.
+    /// Starts it on a free port with an empty database of its own, and waits until it is ready.
     pub fn start(workspace: &Workspace, toolbox: &Toolbox, program: &Path) -> Result<Self> {
-        let data_dir = workspace.target.join("bench-data");
+        Self::start_on(workspace, toolbox, program, None)
+    }
+
+    /// The same on a database that exists, of the PostgreSQL of another.
+    pub fn start_on(
+        workspace: &Workspace,
+        toolbox: &Toolbox,
+        program: &Path,
+        database: Option<&Database>,
+    ) -> Result<Self> {
+        let name = database.map_or("data", Database::name);
+        let data_dir = workspace.target.join(format!("bench-{name}"));
         embedded_server::remove(&data_dir)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let listen = format!("127.0.0.1:{port}");
-        let log = workspace.target.join("bench-issuer.log");
+        let log = workspace.target.join(format!("bench-issuer-{name}.log"));
         let mut command = Command::new(program);
         toolbox.equip(&mut command);
-        let child = command
+        command
             .args(["serve", "--dev"])
             .env("TOLLGATE_DATA_DIR", &data_dir)
-            .env("LISTEN_ADDR", &listen)
-            .env_remove("DATABASE_URL")
-            .stdin(Stdio::null())
-            .stdout(File::create(&log)?)
-            .stderr(File::create(&log)?)
-            .spawn()
-            .context("starting the issuer")?;
+            .env_remove("DATABASE_URL");
+        if let Some(database) = database {
+            command.env("DATABASE_URL", database.url());
+        }
+        let (child, url) = start_listening(&mut command, &log)?;
         let server = Self {
             child,
             data_dir,
-            url: format!("http://{listen}"),
+            url,
         };
         let began = Instant::now();
         let ready = format!("{}/ready", server.url);
@@ -71,10 +79,30 @@ impl Server {
     }
 }
 
+/// Starts a program that reads `LISTEN_ADDR` on a free port; where it will answer.
+pub fn start_listening(command: &mut Command, log: &Path) -> Result<(Child, String)> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let listen = format!("127.0.0.1:{port}");
+    let output = File::create(log)?;
+    let child = command
+        .env("LISTEN_ADDR", &listen)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
+        .with_context(|| format!("starting {}", process::shown(command)))?;
+    Ok((child, format!("http://{listen}")))
+}
+
 impl Server {
     /// Where its database is.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Child {
+        &self.child
     }
 }
 

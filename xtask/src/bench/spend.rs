@@ -38,7 +38,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         rounds.push(round);
     }
     scene.database.run(DROP_BARE)?;
-    conclude(&figures(&rounds))
+    conclude(workspace, "use", &figures(&rounds))
 }
 
 /// What the load is put on.

@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             goal: Goal::AtLeast(GOAL),
         });
     }
-    conclude(&figures)
+    conclude(workspace, "verify-native", &figures)
 }
 
 /// One ratio a round, in thousandths.

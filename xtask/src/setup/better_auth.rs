@@ -1,4 +1,4 @@
-//! The npm package whose databases `tollgate user import` reads.
+//! The npm package whose databases `tollgate user import` reads, and the peer of some benchmarks.
 
 use std::fs;
 

@@ -47,7 +47,7 @@ pub enum Tool {
     Redis,
     /// What the files for operators are tested with: Prometheus, `PgBouncer`, readers of their formats.
     Deployment,
-    /// The npm package whose databases are imported, for the test of that.
+    /// The npm package whose databases are imported, for the test of that, and a peer of benchmarks.
     BetterAuth,
     /// Connection poolers, an old one and a new one, for the tests of pooling.
     PgBouncer,

@@ -81,6 +81,7 @@ async fn spend(
         config,
     )
     .await?;
+    connection.finish();
     match row.outcome.as_str() {
         "done" => Ok(Captured {
             replayed: row.replayed,

@@ -79,6 +79,7 @@ async fn place(
     let mut connection = app.db.acquire().await?;
     let user_id = &payer.user_id;
     let row = store::place_hold(&mut connection, user_id, &new, &key, &app.config.credits).await?;
+    connection.finish();
     match row.outcome.as_str() {
         "done" => Ok(Placed {
             replayed: row.replayed,

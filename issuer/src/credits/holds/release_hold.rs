@@ -55,6 +55,7 @@ async fn give_back(
     let mut connection = app.db.acquire().await?;
     let config = &app.config.credits;
     let row = store::release_hold(&mut connection, &holder.user_id, hold_id, &key, config).await?;
+    connection.finish();
     match row.outcome.as_str() {
         "done" => Ok(Released {
             replayed: row.replayed,

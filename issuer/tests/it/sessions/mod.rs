@@ -7,3 +7,4 @@ mod logout;
 mod refresh;
 mod refresh_simulation;
 mod revoke;
+mod rules;

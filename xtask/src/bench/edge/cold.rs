@@ -35,7 +35,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         ui::line(&format!("round {number}"), &round.text());
         rounds.push(round);
     }
-    conclude(&[
+    let figures = [
         figure(
             "from its start: ours ÷ jose",
             &rounds,
@@ -48,7 +48,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             Goal::Reported,
             |round| ratio(round.ours.request, round.jose.request),
         ),
-    ])
+    ];
+    conclude(workspace, "cold", &figures)
 }
 
 struct Bench<'a> {

@@ -49,7 +49,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         ui::line(&format!("round {number}"), &round.text());
         rounds.push(round);
     }
-    conclude(&figures(&rounds)?)
+    conclude(workspace, "edge", &figures(&rounds)?)
 }
 
 /// A worker under one kind of load.

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::traffic;
+use crate::bench::pid;
 use crate::bench::verify_wasm::install_peer;
 use crate::edge;
 use crate::process;
@@ -145,26 +146,12 @@ pub struct Workerd {
 impl Workerd {
     /// Milliseconds of processor time since it was started.
     pub fn busy_ms(&self) -> Result<u64> {
-        let stat = self.proc_file("stat")?;
-        let fields = stat.rsplit_once(')').context("no name in it")?.1;
-        let ticks = |nth: usize| -> Result<u64> {
-            let field = fields.split_whitespace().nth(nth);
-            Ok(field.context("too few fields")?.parse()?)
-        };
-        Ok((ticks(USER_TICKS)? + ticks(SYSTEM_TICKS)?) * MS_A_TICK)
+        pid::busy_ms(&self.child)
     }
 
     /// Resident memory.
     pub fn resident_kb(&self) -> Result<u64> {
-        let status = self.proc_file("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        Ok(number.context("no VmRSS")?.parse()?)
-    }
-
-    fn proc_file(&self, name: &str) -> Result<String> {
-        let path = format!("/proc/{}/{name}", self.child.id());
-        fs::read_to_string(&path).with_context(|| format!("{path}: workerd has ended"))
+        pid::resident_kb(&self.child)
     }
 }
 
@@ -194,7 +181,3 @@ const MEASURED_CORE: &str = "0";
 const OTHER_CORE: &str = "1";
 const WORKERD: &str = "node_modules/@cloudflare/workerd-linux-64/bin/workerd";
 const START_WITHIN: Duration = Duration::from_secs(20);
-/// In `/proc/PID/stat`, counted from behind the name: `utime` and `stime` in ticks of 10 ms.
-const USER_TICKS: usize = 11;
-const SYSTEM_TICKS: usize = 12;
-const MS_A_TICK: u64 = 10;
