@@ -58,7 +58,7 @@ fn read_shutdown_notice(source: &mut Source<'_>, mode: Mode) -> Duration {
 fn default_shutdown_notice(mode: Mode) -> i64 {
     match mode {
         Mode::Production => 5,
-        Mode::Development => 0,
+        Mode::Development | Mode::Operator => 0,
     }
 }
 
