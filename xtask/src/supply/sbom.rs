@@ -1,4 +1,4 @@
-//! Bills of materials in CycloneDX: `target/sbom`.
+//! Bills of materials, in the form of `CycloneDX`: `target/sbom`.
 
 use std::collections::BTreeSet;
 use std::fs;
