@@ -1,4 +1,4 @@
-//! Bills of materials in CycloneDX: `target/sbom`.
+//! Bills of materials, in the form of `CycloneDX`: `target/sbom`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,15 +130,11 @@ fn check(bill: &Value, scheme: &str) -> Result<usize> {
 
 fn npm(workspace: &Workspace, toolbox: &Toolbox, folder: &Path) -> Result<()> {
     let mut command = toolbox.command("npm");
+    // In the package's own folder: npm describes nothing without a version, and the workspace has none.
     command
-        .args([
-            "sbom",
-            "--sbom-format=cyclonedx",
-            "--omit=dev",
-            "--package-lock-only",
-        ])
-        .arg("--workspace=wasm-pkg")
-        .current_dir(&workspace.root);
+        .args(["sbom", "--sbom-format=cyclonedx", "--omit=dev"])
+        .arg("--workspaces=false")
+        .current_dir(workspace.root.join("wasm-pkg"));
     let mut bill: Value =
         serde_json::from_str(&process::capture(&mut command)?).context("npm sbom")?;
     // The same text for the same source.
