@@ -251,7 +251,9 @@ pub async fn connect(url: &SecretText) -> Result<PgConnection, DbError> {
 
 /// PgBouncer refuses what it does not know how to carry over from one connection to the next.
 fn name_refused_parameter(error: sqlx::Error) -> sqlx::Error {
-    let message = error.as_database_error().map(|error| error.message());
+    let message = error
+        .as_database_error()
+        .map(sqlx::error::DatabaseError::message);
     match message.and_then(|message| message.strip_prefix("unsupported startup parameter")) {
         Some(which) => sqlx::Error::Configuration(
             format!(

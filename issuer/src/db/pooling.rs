@@ -230,7 +230,9 @@ pub enum PoolingError {
 impl PoolingError {
     /// What an error during the trial means: the pooler's confusion, or a database that is away.
     fn of(error: sqlx::Error, confused: Self) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         match code.as_deref() {
             Some(DUPLICATE_STATEMENT | UNKNOWN_STATEMENT | PROTOCOL_VIOLATION) => confused,
             _ => match error {

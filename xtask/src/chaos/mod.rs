@@ -317,20 +317,14 @@ fn fail_under_load(
                     .extend(found);
             });
         }
-        let happened = let_happen(system, options, report, rng.part(0));
+        let_happen(system, options, report, rng.part(0));
         is_over.store(true, Ordering::Relaxed);
-        happened
-    })?;
+    });
     people.into_inner().ok().context("a worker panicked")
 }
 
 /// First each fault once as far as time allows, in an order of the seed; then any.
-fn let_happen(
-    system: &mut System,
-    options: &Options,
-    report: &mut Report,
-    mut rng: Rng,
-) -> Result<()> {
+fn let_happen(system: &mut System, options: &Options, report: &mut Report, mut rng: Rng) {
     let mut progress = Progress::begin("faults under load");
     let mut waiting = Vec::new();
     let began = Instant::now();
@@ -349,7 +343,6 @@ fn let_happen(
     let found = Fault::KillAll.happen(system, &mut rng);
     report.note(Fault::KillAll, found, options.limits);
     progress.end("over");
-    Ok(())
 }
 
 fn act(clients: &[Client], worker: u64, mut rng: Rng, is_over: &AtomicBool) -> Vec<Person> {

@@ -79,7 +79,7 @@ impl Person {
                     return Some(person);
                 }
                 Some(_) if in_doubt => return Some(person),
-                Some(reply) => person.find(format!("register: {} without a reason", reply.status)),
+                Some(reply) => person.find(&format!("register: {} without a reason", reply.status)),
                 None => in_doubt = true,
             }
         }
@@ -212,14 +212,14 @@ impl Person {
             .iter()
             .find_map(|pointer| answer.pointer(pointer)?.as_str());
         if app.is_some_and(|app| app != self.app) {
-            self.find(format!("{path} answered with another's: {answer}"));
+            self.find(&format!("{path} answered with another's: {answer}"));
         }
         let charged = answer
             .pointer("/transaction/amount")
             .and_then(Value::as_i64);
         let asked = body["amount"].as_i64();
         if charged.is_some() && charged.map(i64::abs) != asked {
-            self.find(format!("{path} of {asked:?} answered {charged:?}"));
+            self.find(&format!("{path} of {asked:?} answered {charged:?}"));
         }
     }
 
@@ -233,7 +233,7 @@ impl Person {
                 &json!({"refreshToken": session.refresh}),
             );
             if reply.as_ref().map(|reply| reply.status) != Some(200) {
-                self.find(format!(
+                self.find(&format!(
                     "a session that was acknowledged is gone: {reply:?}"
                 ));
             }
@@ -242,18 +242,18 @@ impl Person {
             let reply = client.post("/auth/refresh", "", &json!({ "refreshToken": refresh }));
             let code = reply.as_ref().map(|reply| reply.text("/code").to_owned());
             if code.as_deref() != Some("session_revoked") {
-                self.find(format!("a session that was ended answers {reply:?}"));
+                self.find(&format!("a session that was ended answers {reply:?}"));
             }
         }
         self.login(client);
         if self.sessions.is_empty() {
-            return self.find("registered, and cannot sign in".into());
+            return self.find("registered, and cannot sign in");
         }
         self.ask_again(client);
         self.compare_balance(client, bonus);
         let (sure, perhaps) = self.n_mails;
         if n_mails < sure || n_mails > sure + perhaps {
-            self.find(format!(
+            self.find(&format!(
                 "{sure} mails were acknowledged, {perhaps} are in doubt, {n_mails} were written"
             ));
         }
@@ -267,7 +267,7 @@ impl Person {
             let reply = client.post(&write.path, &token, &write.body);
             let Some(reply) = reply.filter(|reply| matches!(reply.status, 200 | 201)) else {
                 let path = write.path.clone();
-                self.find(format!("{path} does not answer when it is asked again"));
+                self.find(&format!("{path} does not answer when it is asked again"));
                 continue;
             };
             let same = |before: &Value| {
@@ -277,7 +277,7 @@ impl Person {
             };
             if write.answer.as_ref().is_some_and(|before| !same(before)) {
                 let before = write.answer.clone().unwrap_or_default();
-                self.find(format!(
+                self.find(&format!(
                     "{before} was acknowledged, and now it is {}",
                     reply.body
                 ));
@@ -306,7 +306,7 @@ impl Person {
             reply.map(|reply| (reply.body["balance"].as_i64(), reply.body["held"].as_i64()));
         let expected = (Some(bonus - spent - held), Some(held));
         if found != Some(expected) {
-            self.find(format!(
+            self.find(&format!(
                 "the balance should be {expected:?} and is {found:?}"
             ));
         }
@@ -330,11 +330,11 @@ impl Person {
                 Some(reply)
             }
             Some(reply) if reply.status != 503 => {
-                self.find(format!("{what} answered {}: {}", reply.status, reply.body));
+                self.find(&format!("{what} answered {}: {}", reply.status, reply.body));
                 None
             }
             Some(reply) if !reply.has_retry_after => {
-                self.find(format!("{what} answered 503 without Retry-After"));
+                self.find(&format!("{what} answered 503 without Retry-After"));
                 None
             }
             _ => {
@@ -348,11 +348,11 @@ impl Person {
         let found = reply.text(pointer);
         if found != self.email {
             let found = found.to_owned();
-            self.find(format!("{what} answered with another's: {found}"));
+            self.find(&format!("{what} answered with another's: {found}"));
         }
     }
 
-    fn find(&mut self, what: String) {
+    fn find(&mut self, what: &str) {
         self.findings.push(format!("{}: {what}", self.email));
     }
 

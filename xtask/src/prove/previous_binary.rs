@@ -46,7 +46,7 @@ pub fn prove(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<String>> {
     let n_answers = use_both(&clients)?;
     for issuer in &issuers {
         process::capture(
-            &mut issuer
+            issuer
                 .command(&["credits", "reconcile", "--json"])
                 .env("DATABASE_OWNER_URL", cluster.owner_url()),
         )?;

@@ -25,6 +25,7 @@ struct PgBouncer {
 }
 
 /// Which of the two that set-up provides.
+#[derive(Clone, Copy)]
 enum Version {
     /// Without any knowledge of prepared statements.
     Old,
@@ -34,7 +35,7 @@ enum Version {
 
 impl Version {
     /// A machine may have nothing but a new one, which can be told to forget.
-    fn forget(&self) -> &'static str {
+    fn forget(self) -> &'static str {
         let said = Command::new(self.program()).arg("--version").output();
         let said = said
             .expect("pgbouncer starts: `cargo xtask setup` installs it")
@@ -47,7 +48,7 @@ impl Version {
         }
     }
 
-    fn program(&self) -> PathBuf {
+    fn program(self) -> PathBuf {
         match self {
             Self::Old => {
                 std::env::var_os("PGBOUNCER_BIN").map_or("pgbouncer".into(), PathBuf::from)
@@ -196,10 +197,6 @@ async fn transaction_pooling_without_knowledge_of_prepared_statements_is_always_
             "\ndefault_pool_size = 1",
             "\ndefault_pool_size = 2",
         ] {
-            let version = match version {
-                Version::Old => Version::Old,
-                Version::New => Version::New,
-            };
             let bouncer = PgBouncer::start(&db, version, &format!("{settings}{more}")).await;
             for _ in 0..5 {
                 let said = refusal(&bouncer.url).await;
