@@ -9,7 +9,7 @@ use std::future;
 use issuer::app::App;
 use issuer::clock::Clock;
 use issuer::config::{Config, Mode, Source};
-use issuer::db::Db;
+use issuer::db::{Db, OnConnect};
 use issuer::http;
 use issuer::ids::Entropy;
 use issuer::secret::{MasterKey, SecretText};
@@ -59,7 +59,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let database = SecretText::new("postgres://localhost/none".to_owned());
     let app = App::new(
         config,
-        Db::open(&database, 1, false)?,
+        Db::open(&database, 1, OnConnect::Limit)?,
         Clock::System,
         Entropy::system(),
         MasterKeys::unchecked(MasterKey::from_bytes([0; 32])),

@@ -174,9 +174,15 @@ impl Db {
     /// What the pool and its transactions have done, with its state at this moment.
     pub fn metrics(&self) -> &DatabaseMetrics {
         let limit = self.pool.options().get_max_connections();
-        let n_idle = self.pool.num_idle() + self.resting.n_idle();
-        self.metrics.connections(self.pool.size(), n_idle, limit);
+        let (n_open, n_idle) = self.connections();
+        self.metrics.connections(n_open, n_idle, limit);
         &self.metrics
+    }
+
+    /// Connections open and idle.
+    pub fn connections(&self) -> (u32, usize) {
+        let n_idle = self.pool.num_idle() + self.resting.n_idle();
+        (self.pool.size(), n_idle)
     }
 
     /// Closes every connection.

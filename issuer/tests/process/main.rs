@@ -14,7 +14,6 @@ mod purchases;
 mod replica;
 mod start;
 mod stop;
-#[expect(dead_code, reason = "Stripe can do more than is needed here")]
 #[path = "../../../xtask/src/stripe_stand_in/stripe/mod.rs"]
 mod stripe;
 mod support;

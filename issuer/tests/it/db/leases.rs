@@ -1,6 +1,6 @@
 //! Connections that are handed on without asking the server.
 
-use issuer::db::{Db, Lease};
+use issuer::db::{Db, Lease, OnConnect};
 use sqlx::PgConnection;
 
 use crate::support::db::TestDb;
@@ -19,7 +19,7 @@ async fn lease(db: &Db) -> Lease {
 
 async fn open(n_connections: u32) -> (TestDb, Db) {
     let test_db = TestDb::create().await;
-    let db = Db::open(&test_db.issuer_url, n_connections, false).expect("our own URL");
+    let db = Db::open(&test_db.issuer_url, n_connections, OnConnect::Limit).expect("our own URL");
     (test_db, db)
 }
 
@@ -116,7 +116,7 @@ async fn closing_does_not_wait_for_what_rests_and_refuses_what_comes_after() {
     leased.finish();
     closing.await.expect("no panic");
     assert!(db.acquire().await.is_err());
-    assert_eq!(db.usage(), (0, 0));
+    assert_eq!(db.connections(), (0, 0));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn what_rests_counts_as_idle() {
     let (_test_db, db) = open(2).await;
     let mut first = lease(&db).await;
     process(&mut first).await;
-    assert_eq!(db.usage(), (1, 0));
+    assert_eq!(db.connections(), (1, 0));
     first.finish();
-    assert_eq!(db.usage(), (1, 1));
+    assert_eq!(db.connections(), (1, 1));
 }
