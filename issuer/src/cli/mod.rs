@@ -121,7 +121,11 @@ enum AppCommand {
 /// Runs the program.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(variable("RUST_LOG").as_deref());
+    let collector = variable("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|text| !text.is_empty());
+    let _telemetry = match telemetry::init(variable("RUST_LOG").as_deref(), collector.as_deref()) {
+        Ok(telemetry) => telemetry,
+        Err(message) => return fail(&message),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -82,7 +82,7 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
                 request.set_data(info);
                 request.set_data(Arc::clone(&self.app));
                 match read_body(&mut request).await {
-                    Ok(()) => self.run(request).instrument(span).await,
+                    Ok(()) => self.run(request).instrument(span.clone()).await,
                     Err(problem) => problem.into_response(),
                 }
             }
@@ -94,7 +94,9 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
         let operation = response
             .data::<OperationId>()
             .map_or("none", |operation| operation.0);
-        timer.finish(operation, response.status().as_u16());
+        let status = response.status().as_u16();
+        trace::finish(&span, operation, status);
+        timer.finish(operation, status);
         Ok(response)
     }
 }

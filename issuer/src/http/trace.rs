@@ -5,26 +5,56 @@ use tracing::Span;
 
 /// A span with the request's id and, when its caller sent one, the trace it is a part of.
 pub fn span(id: &str, request: &Request) -> Span {
-    let trace = request.header("traceparent").and_then(parse);
-    let (trace_id, parent_id) = trace.unzip();
-    tracing::info_span!("request", id, trace_id, parent_id)
+    let caller = request.header("traceparent").and_then(parse);
+    let (trace_id, parent_id) = caller
+        .map(|caller| (caller.trace_id, caller.parent_id))
+        .unzip();
+    let span = tracing::info_span!("request", id, trace_id, parent_id);
+    #[cfg(feature = "otlp")]
+    if let Some(caller) = caller {
+        let is_sampled = caller.flags & 1 == 1;
+        crate::telemetry::otlp::join(&span, caller.trace_id, caller.parent_id, is_sampled);
+    }
+    span
+}
+
+/// Notes in a span, where spans leave the program, what was asked and how it was answered.
+pub fn finish(span: &Span, operation: &'static str, status: u16) {
+    #[cfg(feature = "otlp")]
+    crate::telemetry::otlp::finish(span, operation, status);
+    #[cfg(not(feature = "otlp"))]
+    let _ = (span, operation, status);
+}
+
+/// The trace that a request is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Caller<'a> {
+    trace_id: &'a str,
+    parent_id: &'a str,
+    /// The last bit: whether it is recorded.
+    flags: u8,
 }
 
 /// Trace and parent of a `traceparent` header (W3C Trace Context, section 3.2): two digits of
 /// version, 32 of the trace, 16 of the parent, two of flags; a later version may say more.
 /// Anything else is nobody's trace and does not reach the log.
-fn parse(header: &str) -> Option<(&str, &str)> {
+fn parse(header: &str) -> Option<Caller<'_>> {
     let mut parts = header.split('-');
-    let [version, trace, parent, flags] = [
+    let [version, trace_id, parent_id, flags] = [
         hex(parts.next()?, 2)?,
         hex(parts.next()?, 32)?,
         hex(parts.next()?, 16)?,
         hex(parts.next()?, 2)?,
     ];
     let is_longer = parts.next().is_some();
-    let is_known = version != "ff" && !(version == "00" && is_longer) && flags.len() == 2;
+    let is_known = version != "ff" && !(version == "00" && is_longer);
     let is_set = |id: &str| id.bytes().any(|digit| digit != b'0');
-    (is_known && is_set(trace) && is_set(parent)).then_some((trace, parent))
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    (is_known && is_set(trace_id) && is_set(parent_id)).then_some(Caller {
+        trace_id,
+        parent_id,
+        flags,
+    })
 }
 
 /// So many lower-case digits.
@@ -42,12 +72,17 @@ mod tests {
 
     #[test]
     fn trace_and_parent_are_read() {
-        for header in [
-            format!("00-{TRACE}-{PARENT}-01"),
-            format!("00-{TRACE}-{PARENT}-00"),
-            format!("cc-{TRACE}-{PARENT}-01-what-the-future-brings"),
+        for (header, flags) in [
+            (format!("00-{TRACE}-{PARENT}-01"), 1),
+            (format!("00-{TRACE}-{PARENT}-00"), 0),
+            (format!("cc-{TRACE}-{PARENT}-03-what-the-future-brings"), 3),
         ] {
-            assert_eq!(parse(&header), Some((TRACE, PARENT)), "{header}");
+            let caller = Caller {
+                trace_id: TRACE,
+                parent_id: PARENT,
+                flags,
+            };
+            assert_eq!(parse(&header), Some(caller), "{header}");
         }
     }
 
