@@ -171,7 +171,7 @@ async fn direct_connections_have_backends_of_their_own_and_the_trial_is_short() 
         assert_eq!(found.expect("accepted"), Pooling::OwnBackends);
         shortest = shortest.min(began.elapsed());
     }
-    // Measured in release: 12 ms. The best of five, because other tests run beside this one.
+    // The best of five, because other tests run beside this one.
     assert!(shortest < Duration::from_millis(500), "{shortest:?}");
 }
 
