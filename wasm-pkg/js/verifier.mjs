@@ -103,6 +103,7 @@ class Machine {
    * @returns {AccessClaims | Promise<AccessClaims>}
    */
   verify(token) {
+    checkToken(token);
     return this.#verifiedBefore(token) ?? this.#verifyAnew(token);
   }
 
@@ -111,7 +112,6 @@ class Machine {
    * @returns {AccessClaims | Promise<AccessClaims>}
    */
   #verifyAnew(token) {
-    checkToken(token);
     /** @type {AccessClaims | undefined} */
     let claims;
     const question = (/** @type {to.Core} */ core, /** @type {number} */ now, waited = NO_TIME) => {
@@ -146,15 +146,12 @@ class Machine {
    * @param {number} now
    */
   #standingOfNow(now) {
-    return this.#stoodAt === now ? this.#standing : this.#askStanding(now);
-  }
-
-  /** @param {number} now */
-  #askStanding(now) {
     const core = this.#core;
     if (core === null) return 0;
-    this.#standing = this.#guarded(core, () => core.raw.standing(now));
-    this.#stoodAt = now;
+    if (this.#stoodAt !== now) {
+      this.#standing = this.#guarded(core, () => core.raw.standing(now));
+      this.#stoodAt = now;
+    }
     return this.#standing;
   }
 
@@ -401,7 +398,13 @@ class Machine {
     const claims = deepFreeze(JSON.parse(core.words()));
     const standing = core.raw.standing(now);
     if (standing > 0) {
-      this.#tokens.keep(token, { claims, standing, from: core.raw.good_from(), until: core.raw.good_until() });
+      this.#tokens.keep({
+        token,
+        claims,
+        standing,
+        from: core.raw.good_from(),
+        until: core.raw.good_until(),
+      });
     }
     this.#keepPolling();
     return claims;

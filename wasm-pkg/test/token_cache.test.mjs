@@ -106,25 +106,37 @@ test("another text is another token, however little differs", async (t) => {
   }
 });
 
+const kept = (token) => ({ token, claims: {}, standing: 1, from: 0, until: 1 });
+
 test("cache keeps what is asked for, is bounded, and passes over what is very long", () => {
   const cache = new TokenCache();
-  const kept = { claims: {}, standing: 1, from: 0, until: 1 };
-  const keepTwice = (token) => [1, 2].forEach(() => cache.keep(token, kept));
-  cache.keep("hot", kept);
-  assert.equal(cache.get("hot"), undefined);
-  cache.keep("hot", kept);
-  assert.equal(cache.get("hot"), kept);
-  keepTwice("cold");
+  const keepTwice = (token) => [1, 2].forEach(() => cache.keep(kept(token)));
+  const numbered = (i) => `${String(i).padStart(9, "0")}.`;
+  const hot = kept("a hot token");
+  cache.keep(hot);
+  assert.equal(cache.get(hot.token), undefined);
+  cache.keep(hot);
+  assert.equal(cache.get(hot.token), hot);
+  keepTwice("a cold one");
   for (let i = 0; i < 10_000; i += 1) {
-    keepTwice(`token-${i}`);
-    if (i % 100 === 0) assert.equal(cache.get("hot"), kept);
+    keepTwice(numbered(i));
+    if (i % 100 === 0) assert.equal(cache.get(hot.token), hot);
   }
-  assert.equal(cache.get("cold"), undefined);
-  const n = Array.from({ length: 10_000 }, (_, i) => cache.get(`token-${i}`)).filter(Boolean).length;
+  assert.equal(cache.get("a cold one"), undefined);
+  const n = Array.from({ length: 10_000 }, (_, i) => cache.get(numbered(i))).filter(Boolean).length;
   assert.ok(n >= 2000 && n <= 4096, `${n}`);
   const long = "x".repeat(2049);
   keepTwice(long);
   assert.equal(cache.get(long), undefined);
+});
+
+test("of two texts with one trace each is found as itself or not at all", () => {
+  const cache = new TokenCache();
+  const [one, other] = [kept("one-trace-"), kept("another-trace-")];
+  for (const of of [one, one, other, other]) cache.keep(of);
+  assert.equal(cache.get(other.token), other);
+  assert.equal(cache.get(one.token), undefined);
+  for (const short of ["", "a", "-trace-"]) assert.equal(cache.get(short), undefined);
 });
 
 /** Lets what is under way go on until something holds. */
