@@ -10,18 +10,19 @@ use alloc::vec::Vec;
 /// impossible length and unused bits that are not zero.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let (groups, rest) = text.as_chunks::<4>();
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let mut out = Vec::with_capacity(groups.len() * 3 + 2);
+    out.resize(groups.len() * 3, 0);
     // What is foreign sets a bit that no character of the alphabet has; one look at the end
     // tells whether there was any.
     let mut seen = 0;
-    for group in groups {
+    for (group, bytes) in groups.iter().zip(out.as_chunks_mut::<3>().0) {
         let [a, b, c, d] = group.map(|byte| VALUES[usize::from(byte)]);
         seen |= a | b | c | d;
-        out.extend_from_slice(&[
+        *bytes = [
             a << 2 | b >> 4 & 0x3,
             b << 4 | c >> 2 & 0xf,
             c << 6 | d & 0x3f,
-        ]);
+        ];
     }
     let mut values = [0; 3];
     for (value, byte) in values.iter_mut().zip(rest) {

@@ -22,7 +22,6 @@ mod planted;
 mod state;
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -312,7 +311,9 @@ fn answer(answer: Answer, output: &mut String) -> u32 {
             (ACCEPT, 0)
         }
         Answer::Refuse(error) => {
-            *output = format!("{error}: {}", error.meaning());
+            *output = error.to_string();
+            output.push_str(": ");
+            output.push_str(error.meaning());
             (REFUSE, 0)
         }
         Answer::Unavailable { retry_after_secs } => (

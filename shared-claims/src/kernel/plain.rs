@@ -1,14 +1,16 @@
 //! Adding up with 64-bit limbs: what native programs do.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use once_cell::race::OnceBox;
 
 use super::equation::base_table;
 use super::fault::{self, Fault};
 use super::field::Element;
+use super::inverse::inverse;
 use super::point::{D, Point, from_halves};
-use super::table::{Engine, Factor, Table};
+use super::table::{Engine, Factor, N_MULTIPLES, N_PLACES, Table};
 
 /// The engine of machines that multiply 64 by 64 bits.
 pub(super) struct Plain;
@@ -29,13 +31,20 @@ impl Engine for Plain {
         BASE.get_or_init(|| Box::new(base_table())).as_ref()
     }
 
-    fn entry(x: &Element, y: &Element) -> Entry {
-        let xyd = x.times(y).times(&D);
-        Entry {
-            y_plus_x: y.plus(x).tightened(),
-            y_minus_x: y.minus(x).tightened(),
-            xy2d: xyd.plus(&xyd).tightened(),
+    fn multiples(points: &[Point; N_PLACES]) -> Option<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(N_PLACES * N_MULTIPLES);
+        for point in points {
+            let addend = point.to_addend();
+            let mut multiples = [*point; N_MULTIPLES];
+            for i in 1..N_MULTIPLES {
+                multiples[i] = multiples[i - 1].plus(&addend);
+            }
+            let inverses = inverses(&multiples.map(|point| point.z))?;
+            for (Point { x, y, .. }, inverse) in multiples.iter().zip(&inverses) {
+                entries.push(entry(&x.times(inverse), &y.times(inverse)));
+            }
         }
+        Some(entries)
     }
 
     fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point {
@@ -52,6 +61,34 @@ impl Engine for Plain {
     fn works() -> bool {
         true
     }
+}
+
+/// From affine coordinates.
+fn entry(x: &Element, y: &Element) -> Entry {
+    let xyd = x.times(y).times(&D);
+    Entry {
+        y_plus_x: y.plus(x).tightened(),
+        y_minus_x: y.minus(x).tightened(),
+        xy2d: xyd.plus(&xyd).tightened(),
+    }
+}
+
+/// The inverses of all, by one inversion (Montgomery). `None` when that one is wrong.
+fn inverses(elements: &[Element; N_MULTIPLES]) -> Option<[Element; N_MULTIPLES]> {
+    let mut out = [Element::ONE; N_MULTIPLES];
+    for i in 1..N_MULTIPLES {
+        out[i] = out[i - 1].times(&elements[i - 1]);
+    }
+    let product = out[N_MULTIPLES - 1].times(&elements[N_MULTIPLES - 1]);
+    let mut rest = inverse(&product);
+    if !rest.times(&product).equals(&Element::ONE) {
+        return None;
+    }
+    for i in (0..N_MULTIPLES).rev() {
+        out[i] = out[i].times(&rest);
+        rest = rest.times(&elements[i]);
+    }
+    Some(out)
 }
 
 fn add(sum: &mut Point, factor: &Factor<'_, Plain>) {

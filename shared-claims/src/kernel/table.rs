@@ -1,14 +1,12 @@
 //! Multiples of a fixed point, so that multiplying it takes additions only.
 //!
-//! A scalar is written with 43 signed digits of 6 bits. For every place i there are the points
-//! j · 2^(6i) · P for j from 1 to 32; negative ones are these with x negated, and a digit that
+//! A scalar is written with 37 signed digits of 7 bits. For every place i there are the points
+//! j · 2^(7i) · P for j from 1 to 64; negative ones are these with x negated, and a digit that
 //! is zero adds nothing.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::field::Element;
-use super::inverse::inverse;
 use super::point::Point;
 
 /// How points are kept and added up.
@@ -20,8 +18,8 @@ pub(super) trait Engine: Sized + 'static {
     /// does not compute as the engine needs it.
     fn base() -> Option<&'static Table<Self>>;
 
-    /// From affine coordinates.
-    fn entry(x: &Element, y: &Element) -> Self::Entry;
+    /// The multiples of each point, one after the other. `None` when the arithmetic goes wrong.
+    fn multiples(points: &[Point; N_PLACES]) -> Option<Vec<Self::Entry>>;
 
     /// The sum of what the digits of `base` and those of `key` stand for.
     fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point;
@@ -39,28 +37,17 @@ pub(super) struct Factor<'a, E: Engine> {
     pub(super) digits: &'a Digits,
 }
 
-/// A scalar, lowest place first, each digit in −31..=32.
+/// A scalar, lowest place first, each digit in −63..=64.
 pub(super) struct Digits(pub(super) [i8; N_PLACES]);
 
 impl<E: Engine> Table<E> {
     /// `None` when the arithmetic goes wrong.
     pub(super) fn new(point: &Point) -> Option<Self> {
-        let mut entries = Vec::with_capacity(N_PLACES * N_MULTIPLES);
-        let mut base = *point;
-        for _ in 0..N_PLACES {
-            let addend = base.to_addend();
-            let mut multiples = [base; N_MULTIPLES];
-            for i in 1..N_MULTIPLES {
-                multiples[i] = multiples[i - 1].plus(&addend);
-            }
-            let last = multiples[N_MULTIPLES - 1];
-            base = last.plus(&last.to_addend());
-            let inverses = inverses(&multiples.map(|point| point.z))?;
-            for (Point { x, y, .. }, inverse) in multiples.iter().zip(&inverses) {
-                entries.push(E::entry(&x.times(inverse), &y.times(inverse)));
-            }
+        let mut points = [*point; N_PLACES];
+        for i in 1..N_PLACES {
+            points[i] = (0..WINDOW).fold(points[i - 1], |point, _| point.plus(&point.to_addend()));
         }
-        Some(Self(entries.into_boxed_slice()))
+        Some(Self(E::multiples(&points)?.into_boxed_slice()))
     }
 
     /// The entry of a digit that is not zero, without its sign.
@@ -93,28 +80,11 @@ impl Digits {
     }
 }
 
-/// The inverses of all, by one inversion (Montgomery). `None` when that one is wrong.
-fn inverses(elements: &[Element; N_MULTIPLES]) -> Option<[Element; N_MULTIPLES]> {
-    let mut out = [Element::ONE; N_MULTIPLES];
-    for i in 1..N_MULTIPLES {
-        out[i] = out[i - 1].times(&elements[i - 1]);
-    }
-    let product = out[N_MULTIPLES - 1].times(&elements[N_MULTIPLES - 1]);
-    let mut rest = inverse(&product);
-    if !rest.times(&product).equals(&Element::ONE) {
-        return None;
-    }
-    for i in (0..N_MULTIPLES).rev() {
-        out[i] = out[i].times(&rest);
-        rest = rest.times(&elements[i]);
-    }
-    Some(out)
-}
-
-/// Bits of a digit. One more would nearly double a table and save six additions of 86.
-pub(super) const WINDOW: usize = 6;
-/// 258 bits: those of a scalar, and one for the carry.
-pub(super) const N_PLACES: usize = 43;
+/// Bits of a digit. One more would save ten terms of 74, and costs more than that: two tables of
+/// 0.5 MB do not stay in a processor's cache beside anything else.
+const WINDOW: usize = 7;
+/// 259 bits: those of a scalar, and one for the carry.
+pub(super) const N_PLACES: usize = 37;
 pub(super) const N_MULTIPLES: usize = 1 << (WINDOW - 1);
 const LOW: u16 = (1 << WINDOW) - 1;
 
@@ -138,7 +108,7 @@ mod tests {
             let digits = Digits::new(&scalar);
             let mut sum = [0i32; 33];
             for (place, digit) in digits.0.into_iter().enumerate() {
-                assert!((-31..=32).contains(&digit));
+                assert!((-63..=64).contains(&digit));
                 let at = place * WINDOW;
                 sum[at / 8] += i32::from(digit) << (at % 8);
             }

@@ -51,6 +51,30 @@ impl Server {
         let name = database.map_or("data", Database::name);
         let data_dir = workspace.target.join(format!("bench-{name}"));
         embedded_server::remove(&data_dir)?;
+        Self::open(workspace, toolbox, program, database, data_dir)
+    }
+
+    /// Stops it and its own PostgreSQL, and starts both on the same data: for settings that need
+    /// that.
+    pub fn restarted(
+        self,
+        workspace: &Workspace,
+        toolbox: &Toolbox,
+        program: &Path,
+    ) -> Result<Self> {
+        let data_dir = self.data_dir.clone();
+        drop(self);
+        Self::open(workspace, toolbox, program, None, data_dir)
+    }
+
+    fn open(
+        workspace: &Workspace,
+        toolbox: &Toolbox,
+        program: &Path,
+        database: Option<&Database>,
+        data_dir: PathBuf,
+    ) -> Result<Self> {
+        let name = database.map_or("data", Database::name);
         let log = workspace.target.join(format!("bench-issuer-{name}.log"));
         let mut command = Command::new(program);
         toolbox.equip(&mut command);

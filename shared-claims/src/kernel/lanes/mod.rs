@@ -20,6 +20,7 @@
     reason = "vectors that are passed through memory cost more than what is done with them"
 )]
 
+mod making;
 #[cfg(not(all(target_family = "wasm", target_feature = "relaxed-simd")))]
 #[path = "software.rs"]
 mod vector;
@@ -28,6 +29,7 @@ mod vector;
 mod vector;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::hint::black_box;
 
 use once_cell::race::OnceBox;
@@ -36,7 +38,7 @@ use super::equation::base_table;
 use super::fault::{self, Fault};
 use super::field::{BITS, Element, LOW, N_LIMBS};
 use super::point::{D, Point};
-use super::table::{Engine, Factor, N_PLACES, Table};
+use super::table::{Engine, Factor, N_MULTIPLES, N_PLACES, Table};
 use vector::Pair;
 
 /// Calls a function with each pair of numbers, without a loop.
@@ -59,6 +61,7 @@ pub(super) struct Entry {
 type Two = [Pair; N_LIMBS];
 
 /// Extended coordinates in both lanes, all tight.
+#[derive(Clone, Copy)]
 struct Sum {
     x: Two,
     y: Two,
@@ -74,18 +77,19 @@ impl Engine for Lanes {
         BASE.get_or_init(|| Box::new(base_table())).as_ref()
     }
 
-    fn entry(x: &Element, y: &Element) -> Entry {
-        Entry {
-            plus: balanced(&y.plus(x).times(&HALF)),
-            minus: balanced(&y.minus(x).times(&HALF)),
-            xyd: balanced(&x.times(y).times(&D)),
+    fn multiples(points: &[Point; N_PLACES]) -> Option<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(N_PLACES * N_MULTIPLES);
+        for two_points in points.chunks(2) {
+            let first = &two_points[0];
+            making::append_multiples(first, two_points.get(1), &mut entries)?;
         }
+        Some(entries)
     }
 
     fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point {
-        let mut sum = Sum::nothing();
-        for place in 0..N_PLACES {
-            sum = sum.plus(entry_at(&key, place), entry_at(&base, place));
+        let mut sum = Sum::of(entry_at(&key, 0), entry_at(&base, 0));
+        for place in 1..N_PLACES {
+            sum.add(entry_at(&key, place), entry_at(&base, place));
         }
         if fault::is_planted(Fault::KeyLaneDropped) {
             return sum.lane(1);
@@ -109,23 +113,28 @@ impl Engine for Lanes {
 }
 
 impl Sum {
-    /// The identity in both lanes.
-    fn nothing() -> Self {
-        let zero = [Pair::splat(0.0); N_LIMBS];
-        let mut one = zero;
-        one[0] = Pair::splat(1.0);
+    /// One entry in the first lane and another in the second, each negated if so said.
+    #[inline(never)]
+    fn of(first: (&Entry, bool), second: (&Entry, bool)) -> Self {
+        let [first_plus, first_minus] = first.0.halves(first.1);
+        let [second_plus, second_minus] = second.0.halves(second.1);
+        let halves = pairs(first_plus, second_plus);
+        let others = pairs(first_minus, second_minus);
+        let x = minus(&halves, &others);
+        let y = carried(&plus(&halves, &others));
+        let [zero, one] = [Pair::splat(0.0), Pair::splat(1.0)];
         Self {
-            x: zero,
-            y: one,
-            z: one,
-            t: zero,
+            t: times(&x, &y),
+            x: carried(&x),
+            y,
+            z: [one, zero, zero, zero, zero],
         }
     }
 
     /// Adds one entry to the first lane and another to the second, each negated if so said. The
     /// entry of −P is that of P with the first two exchanged and the third negated.
-    #[inline(always)]
-    fn plus(&self, first: (&Entry, bool), second: (&Entry, bool)) -> Self {
+    #[inline(never)]
+    fn add(&mut self, first: (&Entry, bool), second: (&Entry, bool)) {
         let [first_plus, first_minus] = first.0.halves(first.1);
         let [second_plus, second_minus] = second.0.halves(second.1);
         let a = times(&minus(&self.y, &self.x), &pairs(first_minus, second_minus));
@@ -137,12 +146,10 @@ impl Sum {
         let g = carried(&plus(&self.z, &c));
         let f = minus(&self.z, &c);
         let h = plus(&b, &a);
-        Self {
-            x: times(&f, &e),
-            y: times(&h, &g),
-            z: times(&f, &g),
-            t: times(&h, &e),
-        }
+        self.x = times(&f, &e);
+        self.y = times(&h, &g);
+        self.z = times(&f, &g);
+        self.t = times(&h, &e);
     }
 
     /// The point in one lane.
@@ -279,11 +286,16 @@ fn times(loose: &Two, tight: &Two) -> Two {
         sums[i + j] = sums[i + j].plus_bits(low);
         sums[i + j + 1] = sums[i + j + 1].plus_bits(high);
     };
-    unrolled!(add_product: 0 0, 0 1, 0 2, 0 3, 0 4);
-    unrolled!(add_product: 1 0, 1 1, 1 2, 1 3, 1 4);
-    unrolled!(add_product: 2 0, 2 1, 2 2, 2 3, 2 4);
-    unrolled!(add_product: 3 0, 3 1, 3 2, 3 3, 3 4);
-    unrolled!(add_product: 4 0, 4 1, 4 2, 4 3, 4 4);
+    // By sums, so that few are in use at once.
+    unrolled!(add_product: 0 0);
+    unrolled!(add_product: 0 1, 1 0);
+    unrolled!(add_product: 0 2, 1 1, 2 0);
+    unrolled!(add_product: 0 3, 1 2, 2 1, 3 0);
+    unrolled!(add_product: 0 4, 1 3, 2 2, 3 1, 4 0);
+    unrolled!(add_product: 1 4, 2 3, 3 2, 4 1);
+    unrolled!(add_product: 2 4, 3 3, 4 2);
+    unrolled!(add_product: 3 4, 4 3);
+    unrolled!(add_product: 4 4);
     let results = two(|i| {
         let corrected = sums[i].plus_bits(Pair::splat_bits(CORRECTION[i]));
         corrected.plus_bits(sums[i + N_LIMBS].bits_times_19())
