@@ -6,6 +6,7 @@ use sha2::{Digest, Sha512};
 
 use super::fault::{self, Fault};
 use super::point::{BASE, Point, is_of_small_order};
+use super::scalar::{is_reduced, reduced};
 use super::table::{Digits, Engine, Factor, Table};
 
 /// What the tables say of a signature.
@@ -47,8 +48,7 @@ impl<E: Engine> Equation<E> {
         }
         let hash = Sha512::new().chain_update(r).chain_update(self.key);
         let hash = hash.chain_update(message).finalize();
-        let k = Scalar::from_bytes_mod_order_wide(&hash.into());
-        self.holds(&s, &k.to_bytes(), r)
+        self.holds(&s, &reduced(&hash.into()), r)
     }
 
     /// Whether [s]B − [k]A is encoded as `r`. The encoding of a sum is canonical, so that an `r`
@@ -90,11 +90,6 @@ impl<E: Engine> Equation<E> {
     }
 }
 
-/// Whether a scalar is below the order of the base point (RFC 8032 §5.1.7, step 1).
-fn is_reduced(scalar: &[u8; 32]) -> bool {
-    scalar.iter().rev().lt(ORDER.iter().rev())
-}
-
 /// The multiples of the base point; `None` when this machine does not compute as the engine
 /// needs it.
 pub(super) fn base_table<E: Engine>() -> Option<Table<E>> {
@@ -104,12 +99,6 @@ pub(super) fn base_table<E: Engine>() -> Option<Table<E>> {
         None
     }
 }
-
-/// L = 2^252 + 27742317777372353535851937790883648493 (RFC 8032 §5.1).
-const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-];
 
 /// Factors of B and of A. With the first pair every digit differs from zero and both signs
 /// occur in both lanes; the second has the smallest and the largest scalar there are.
@@ -126,36 +115,3 @@ const CANARIES: [[[u8; 32]; 2]; 2] = [
         ],
     ],
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Random;
-
-    #[test]
-    fn scalars_are_reduced_when_the_library_says_so() {
-        let mut random = Random::new(71);
-        let mut scalars = [ORDER; 400];
-        for (i, scalar) in scalars.iter_mut().enumerate() {
-            let byte = i % 32;
-            match i {
-                0..32 => scalar[byte] = scalar[byte].wrapping_sub(1),
-                32..64 => scalar[byte] = scalar[byte].wrapping_add(1),
-                64..96 => scalar[..byte].fill(0xff),
-                96..128 => scalar[..byte].fill(0),
-                128 => {}
-                _ => {
-                    *scalar = random.array();
-                    scalar[31] &= 0x1f;
-                }
-            }
-        }
-        let mut n_reduced = 0;
-        for scalar in scalars {
-            let theirs: bool = Scalar::from_canonical_bytes(scalar).is_some().into();
-            assert_eq!(is_reduced(&scalar), theirs, "{scalar:02x?}");
-            n_reduced += usize::from(is_reduced(&scalar));
-        }
-        assert!((150..350).contains(&n_reduced), "{n_reduced} were reduced");
-    }
-}

@@ -26,6 +26,7 @@ mod lanes;
 #[cfg(any(test, feature = "fuzz", not(target_feature = "relaxed-simd")))]
 mod plain;
 mod point;
+mod scalar;
 mod table;
 #[cfg(test)]
 mod tests;

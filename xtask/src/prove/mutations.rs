@@ -82,7 +82,7 @@ edits as (
     from functions f, regexp_matches(f.prosrc, '(perform credits.refuse_row\(''[a-z_]+'', ''([a-z_]+)''\))', 'g') m
   union all
   select f.oid, 'rule ' || m[2], m[1], 'then null'
-    from functions f, regexp_matches(f.prosrc, '(then ''((?:accounts|credit_grants)_[a-z_]+'')', 'g') m
+    from functions f, regexp_matches(f.prosrc, '(then ''((?:accounts|credit_grants)_[a-z_]+)'')', 'g') m
   union all
   select f.oid, 'lock of ' || f.proname, m[1], ''
     from functions f, regexp_matches(f.prosrc, '(for no key update(?: skip locked)?|for update)', 'g') m
