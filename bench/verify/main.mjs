@@ -14,7 +14,7 @@ const ROUNDS = 11;
 const TURNS = 6;
 /** Turns before the first round: engines compile anew what has run often. */
 const WARM_UP = 40;
-const SIZES = { "never seen": 600, repeated: 20_000 };
+const SIZES = { "never seen": 2000, repeated: 20_000 };
 
 /** More than a cache of verified tokens holds, so that none is ever found there. */
 const N_TOKENS = 3 * 4096;

@@ -304,7 +304,6 @@ mod tests {
     #[test]
     fn planted_faults_of_the_lanes_are_found() {
         finds::<Lanes>(Fault::LaneCarry);
-        finds::<Lanes>(Fault::PlainCarry);
         finds::<Lanes>(Fault::KeyLaneDropped);
         finds::<Lanes>(Fault::BaseLaneDropped);
         finds::<Lanes>(Fault::NothingCompared);

@@ -63,7 +63,7 @@ impl<E: Engine> Equation<E> {
             table: &self.table,
             digits: &k,
         };
-        match E::sum(base, key).to_bytes() {
+        match E::encoded_sum(base, key) {
             Err(_) => Outcome::Fault,
             Ok(sum) if sum == *r || fault::is_planted(Fault::NothingCompared) => Outcome::Valid,
             Ok(_) => Outcome::Invalid,

@@ -9,7 +9,7 @@ use super::equation::base_table;
 use super::fault::{self, Fault};
 use super::field::Element;
 use super::inverse::inverse;
-use super::point::{D, Point, from_halves};
+use super::point::{D, NoPoint, Point, from_halves};
 use super::table::{Engine, Factor, N_MULTIPLES, N_PLACES, Table};
 
 /// The engine of machines that multiply 64 by 64 bits.
@@ -47,7 +47,7 @@ impl Engine for Plain {
         Some(entries)
     }
 
-    fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point {
+    fn encoded_sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Result<[u8; 32], NoPoint> {
         let mut sum = Point::IDENTITY;
         if !fault::is_planted(Fault::BaseLaneDropped) {
             add(&mut sum, &base);
@@ -55,7 +55,7 @@ impl Engine for Plain {
         if !fault::is_planted(Fault::KeyLaneDropped) {
             add(&mut sum, &key);
         }
-        sum
+        sum.to_bytes()
     }
 
     fn works() -> bool {

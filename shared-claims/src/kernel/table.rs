@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::point::Point;
+use super::point::{NoPoint, Point};
 
 /// How points are kept and added up.
 pub(super) trait Engine: Sized + 'static {
@@ -21,8 +21,8 @@ pub(super) trait Engine: Sized + 'static {
     /// The multiples of each point, one after the other. `None` when the arithmetic goes wrong.
     fn multiples(points: &[Point; N_PLACES]) -> Option<Vec<Self::Entry>>;
 
-    /// The sum of what the digits of `base` and those of `key` stand for.
-    fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point;
+    /// The encoding of the sum of what the digits of `base` and those of `key` stand for.
+    fn encoded_sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Result<[u8; 32], NoPoint>;
 
     /// Whether the machine computes as the engine needs it.
     fn works() -> bool;

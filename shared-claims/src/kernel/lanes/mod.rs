@@ -20,6 +20,7 @@
     reason = "vectors that are passed through memory cost more than what is done with them"
 )]
 
+mod encoding;
 mod making;
 #[cfg(not(all(target_family = "wasm", target_feature = "relaxed-simd")))]
 #[path = "software.rs"]
@@ -37,7 +38,7 @@ use once_cell::race::OnceBox;
 use super::equation::base_table;
 use super::fault::{self, Fault};
 use super::field::{BITS, Element, LOW, N_LIMBS};
-use super::point::{D, Point};
+use super::point::{D, NoPoint, Point};
 use super::table::{Engine, Factor, N_MULTIPLES, N_PLACES, Table};
 use vector::Pair;
 
@@ -86,18 +87,18 @@ impl Engine for Lanes {
         Some(entries)
     }
 
-    fn sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Point {
+    fn encoded_sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Result<[u8; 32], NoPoint> {
         let mut sum = Sum::of(entry_at(&key, 0), entry_at(&base, 0));
         for place in 1..N_PLACES {
             sum.add(entry_at(&key, place), entry_at(&base, place));
         }
         if fault::is_planted(Fault::KeyLaneDropped) {
-            return sum.lane(1);
+            return sum.lane(1).to_bytes();
         }
         if fault::is_planted(Fault::BaseLaneDropped) {
-            return sum.lane(0);
+            return sum.lane(0).to_bytes();
         }
-        sum.across()
+        sum.across().to_bytes()
     }
 
     /// An engine may round the product before it adds (this is what is relaxed in relaxed
@@ -150,39 +151,6 @@ impl Sum {
         self.y = times(&h, &g);
         self.z = times(&f, &g);
         self.t = times(&h, &e);
-    }
-
-    /// The point in one lane.
-    fn lane(&self, lane: usize) -> Point {
-        let element = |two: &Two| from_balanced(two.map(|pair| pair.lanes()[lane]));
-        Point {
-            x: element(&self.x),
-            y: element(&self.y),
-            z: element(&self.z),
-            t: element(&self.t),
-        }
-    }
-
-    /// The sum of both points: the formula of [`Point::plus`], two products at a time.
-    fn across(&self) -> Point {
-        let (less, more) = (minus(&self.y, &self.x), plus(&self.y, &self.x));
-        let [less, more, t, z] = [&less, &more, &self.t, &self.z].map(split);
-        let ab = times(
-            &pairs(&less[0], &more[0]),
-            &carried(&pairs(&less[1], &more[1])),
-        );
-        let doubled = times(&pairs(&t[1], &z[1]), &pairs(&balanced(&D), &ONE));
-        let cd = times(&pairs(&t[0], &z[0]), &carried(&plus(&doubled, &doubled)));
-        let [[a, b], [c, d]] = [split(&ab), split(&cd)];
-        let difference = |a: &_, b: &_| minus(&pairs(a, a), &pairs(b, b));
-        let total = |a: &_, b: &_| plus(&pairs(a, a), &pairs(b, b));
-        let (e, h) = (difference(&b, &a), total(&b, &a));
-        let (f, g) = (difference(&d, &c), total(&d, &c));
-        let [e, f, g, h] = [&e, &f, &g, &h].map(|two| split(two)[0]);
-        let xy = times(&pairs(&e, &g), &carried(&pairs(&f, &h)));
-        let zt = times(&pairs(&f, &e), &carried(&pairs(&g, &h)));
-        let [[x, y], [z, t]] = [split(&xy), split(&zt)].map(|pair| pair.map(from_balanced));
-        Point { x, y, z, t }
     }
 }
 
