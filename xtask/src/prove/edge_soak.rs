@@ -19,10 +19,7 @@ use crate::workspace::Workspace;
 
 /// Runs as many minutes as `PROVE_MINUTES` says.
 pub fn prove(workspace: &Workspace, _: &Toolbox) -> Result<Vec<String>> {
-    let minutes = match std::env::var("PROVE_MINUTES") {
-        Ok(text) => text.parse().context("PROVE_MINUTES")?,
-        Err(_) => MINUTES,
-    };
+    let minutes = super::number("PROVE_MINUTES")?.unwrap_or(MINUTES);
     ensure!(minutes >= 1, "PROVE_MINUTES: at least one");
     let toolbox = setup::ensure(workspace, edge::TOOLS)?;
     let mut stage = Stage::prepare(workspace, &toolbox, KEY_TTL)?;

@@ -11,9 +11,11 @@ mod reproducible;
 mod rolling_restart;
 mod scale;
 
+use std::num::ParseIntError;
 use std::process::Command;
+use std::str::FromStr;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 use crate::setup::{self, Tool, Toolbox};
@@ -203,6 +205,14 @@ fn by_tests(
         figures.push(format!("{n_passed} tests passed"));
     }
     Ok(figures)
+}
+
+/// A size that was asked for in the environment.
+fn number<T: FromStr<Err = ParseIntError>>(name: &str) -> Result<Option<T>> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text.parse().with_context(|| name.to_owned())?)),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The integration tests of the issuer; names of tests and the runner's options come behind it.

@@ -11,12 +11,19 @@ use crate::sqlx;
 use crate::ui;
 use crate::workspace::Workspace;
 
-/// Runs the tests of the ledger once for each rule.
+/// Runs the tests of the ledger once for each rule, from that with the number `PROVE_FROM` on: they
+/// take an hour, and a run that was cut short is gone on with.
 pub fn prove(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<String>> {
     let rules = list(workspace, toolbox)?;
     ensure!(rules.len() > 50, "only {} rules were found", rules.len());
+    for suite in SUITES {
+        let mut command = super::tests(workspace, toolbox);
+        let passes = process::succeeds(command.args(*suite));
+        ensure!(passes, "{suite:?} fails with every rule in place");
+    }
+    let from = super::number("PROVE_FROM")?.unwrap_or(1);
     let mut unnoticed = Vec::new();
-    for (number, (name, sql)) in rules.iter().enumerate() {
+    for (number, (name, sql)) in rules.iter().enumerate().skip(from.saturating_sub(1)) {
         let noticed = SUITES.iter().any(|suite| {
             let mut command = super::tests(workspace, toolbox);
             command.args(*suite).env("PROVE_MUTATION", sql);
@@ -37,7 +44,8 @@ pub fn prove(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<String>> {
         unnoticed.join(", ")
     );
     Ok(vec![format!(
-        "{0} of {0} rules are missed when they are gone",
+        "{} of {} rules are missed when they are gone",
+        rules.len() - from.saturating_sub(1),
         rules.len()
     )])
 }
@@ -65,7 +73,8 @@ fn list(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<(String, String)
 }
 
 /// The quick ones first: most rules are missed there.
-const SUITES: [&[&str]; 2] = [
+const SUITES: &[&[&str]] = &[
+    &["credits::rules::"],
     &["credits::tables::", "::attacks::"],
     &["credits::", "purchases::"],
 ];

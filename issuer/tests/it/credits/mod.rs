@@ -15,6 +15,7 @@ mod random;
 mod receipts;
 mod reconcile;
 mod refused_input;
+mod rules;
 mod services;
 mod signup_bonus;
 mod sleeping;
