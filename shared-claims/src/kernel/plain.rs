@@ -9,7 +9,7 @@ use super::equation::base_table;
 use super::fault::{self, Fault};
 use super::field::Element;
 use super::inverse::inverse;
-use super::point::{D, NoPoint, Point, from_halves};
+use super::point::{D, NoPoint, Point};
 use super::table::{Engine, Factor, N_MULTIPLES, N_PLACES, Table};
 
 /// The engine of machines that multiply 64 by 64 bits.
@@ -94,14 +94,14 @@ fn inverses(elements: &[Element; N_MULTIPLES]) -> Option<[Element; N_MULTIPLES]>
 fn add(sum: &mut Point, factor: &Factor<'_, Plain>) {
     for (place, &digit) in factor.digits.0.iter().enumerate() {
         if digit != 0 {
-            *sum = plus_entry(sum, factor.table.entry(place, digit), digit < 0);
+            add_entry(sum, factor.table.entry(place, digit), digit < 0);
         }
     }
 }
 
 /// The entry of −P is that of P with the first two exchanged and the third negated.
 #[inline]
-fn plus_entry(sum: &Point, entry: &Entry, negative: bool) -> Point {
+fn add_entry(sum: &mut Point, entry: &Entry, negative: bool) {
     let (plus, minus) = match negative {
         false => (&entry.y_plus_x, &entry.y_minus_x),
         true => (&entry.y_minus_x, &entry.y_plus_x),
@@ -112,7 +112,7 @@ fn plus_entry(sum: &Point, entry: &Entry, negative: bool) -> Point {
     let d = sum.z.plus(&sum.z);
     let (less, more) = (d.minus(&c), d.plus(&c));
     match negative {
-        false => from_halves(&a, &b, &less, &more),
-        true => from_halves(&a, &b, &more, &less),
+        false => sum.set_from_halves(&a, &b, &less, &more),
+        true => sum.set_from_halves(&a, &b, &more, &less),
     }
 }

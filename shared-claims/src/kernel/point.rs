@@ -96,7 +96,19 @@ impl Point {
         let b = self.y.plus(&self.x).times(&other.y_plus_x);
         let c = self.t.times(&other.t2d);
         let d = self.z.times(&other.z2);
-        from_halves(&a, &b, &d.minus(&c), &d.plus(&c))
+        let mut sum = *self;
+        sum.set_from_halves(&a, &b, &d.minus(&c), &d.plus(&c));
+        sum
+    }
+
+    /// The last step of every addition. In place: the compiler copies points by a call.
+    #[inline]
+    pub(super) fn set_from_halves(&mut self, a: &Element, b: &Element, f: &Element, g: &Element) {
+        let (e, h) = (b.minus(a), b.plus(a));
+        self.x = e.times(f);
+        self.y = g.times(&h);
+        self.z = f.times(g);
+        self.t = e.times(&h);
     }
 
     pub(super) fn to_addend(self) -> Addend {
@@ -106,18 +118,6 @@ impl Point {
             z2: self.z.plus(&self.z),
             t2d: self.t.times(&D).times(&TWO),
         }
-    }
-}
-
-/// The last step of every addition.
-#[inline]
-pub(super) fn from_halves(a: &Element, b: &Element, f: &Element, g: &Element) -> Point {
-    let (e, h) = (b.minus(a), b.plus(a));
-    Point {
-        x: e.times(f),
-        y: g.times(&h),
-        z: f.times(g),
-        t: e.times(&h),
     }
 }
 

@@ -21,7 +21,7 @@ pub fn prove(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<String>> {
         let passes = process::succeeds(command.args(*suite));
         ensure!(passes, "{suite:?} fails with every rule in place");
     }
-    let from = super::number("PROVE_FROM")?.unwrap_or(1);
+    let from: usize = super::number("PROVE_FROM")?.unwrap_or(1);
     let mut unnoticed = Vec::new();
     for (number, (name, sql)) in rules.iter().enumerate().skip(from.saturating_sub(1)) {
         let noticed = SUITES.iter().any(|suite| {
