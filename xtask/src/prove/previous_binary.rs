@@ -33,6 +33,10 @@ pub fn prove(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<String>> {
             ("JWT_ISSUER", "https://id.example.com".to_owned()),
             ("CREDITS_SIGNUP_BONUS", BONUS.to_string()),
             ("CREDITS_DAILY_FREE", "0".to_owned()),
+            // Where nobody takes mail: it stays in the outbox.
+            ("SMTP_URL", "smtp://127.0.0.1:1".to_owned()),
+            ("MAIL_FROM", "Previous <no-reply@example.com>".to_owned()),
+            ("EMAIL_VERIFICATION", "off".to_owned()),
             ("RATE_LIMIT_SCALE", "1000".to_owned()),
         ];
         let mut issuer = Issuer::new(program, folder.join(format!("{name}.log")), variables)?;
