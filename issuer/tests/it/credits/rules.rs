@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::Ledger;
