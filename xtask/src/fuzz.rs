@@ -61,7 +61,7 @@ pub fn in_v8(workspace: &Workspace, toolbox: &Toolbox) -> Result<Count> {
     };
     note(searches.compare_in_v8(CI_SEED));
     let planted = build_module(workspace, toolbox, &searches.folder, PLANTED)?;
-    for (number, fault) in (1..).zip(FAULTS) {
+    for (number, fault) in FAULTS {
         note(searches.find_planted(&planted, number, fault));
     }
     Ok(count)
@@ -180,13 +180,13 @@ const TOOLS: &[Tool] = &[
 const FAST: &str = "verifier.fast.wasm";
 const PLANTED: &str = "verifier.planted.wasm";
 
-/// In the order of `shared_claims::kernel::fault`.
-const FAULTS: [&str; 5] = [
-    "a carry lost in the plain arithmetic",
-    "a carry lost in the lanes",
-    "the key's lane dropped",
-    "the base point's lane dropped",
-    "nothing compared",
+/// By their numbers in `shared_claims::kernel::fault`. The first is of the plain arithmetic, which
+/// makes no verdict in this module: native tests look for it.
+const FAULTS: [(u32, &str); 4] = [
+    (2, "a carry lost in the lanes"),
+    (3, "the key's lane dropped"),
+    (4, "the base point's lane dropped"),
+    (5, "nothing compared"),
 ];
 
 /// Enough for a fault that shows once in 2^16 products.
