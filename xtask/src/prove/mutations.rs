@@ -94,7 +94,7 @@ edits as (
     from functions f, regexp_matches(f.prosrc, '(then ''((?:accounts|credit_grants)_[a-z_]+)'')', 'g') m
   union all
   select f.oid, 'lock of ' || f.proname, m[1], ''
-    from functions f, regexp_matches(f.prosrc, '(for no key update(?: skip locked)?|for update)', 'g') m
+    from functions f, regexp_matches(f.prosrc, '(for (?:no key )?update(?: skip locked)?)', 'g') m
    group by 1, 2, 3)
 select 'constraint ' || conname, format('alter table %s drop constraint %I cascade', conrelid::regclass, conname)
   from pg_constraint

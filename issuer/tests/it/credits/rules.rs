@@ -1,6 +1,8 @@
 //! Every constraint of the ledger's tables, each with a change to good rows that it is there to
-//! refuse, and every trigger that refuses. What the catalogues have and these lists lack is found,
-//! too. The rules of entries are in `tables.rs`.
+//! refuse, every trigger that refuses, and every lock. What the catalogues have and these lists lack
+//! is found, too. The rules of entries are in `tables.rs`.
+
+mod locks;
 
 use std::collections::BTreeSet;
 
