@@ -76,6 +76,7 @@ fn list(workspace: &Workspace, toolbox: &Toolbox) -> Result<Vec<(String, String)
 const SUITES: &[&[&str]] = &[
     &["credits::rules::"],
     &["credits::tables::", "::attacks::"],
+    &["webhooks::events::", "gifts::addressed::"],
     &["credits::", "purchases::"],
 ];
 const SEPARATOR: &str = "\u{1f}";

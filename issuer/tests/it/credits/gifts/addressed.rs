@@ -1,6 +1,7 @@
 //! Gifts to an address: redeemed by whoever proves it, once, and never said to whom.
 
 use serde_json::{Value, json};
+use sqlx::Executor;
 use time::Duration;
 
 use super::{GIFTS, WEEK, cancel, give, redeem};
@@ -127,6 +128,27 @@ async fn proven_address_has_it_at_once_and_is_told() {
     let bob = bob.login(&bob.email, json!({})).await;
     assert_eq!(balance(&bob).await, 50);
     drop((ada, bob));
+    finish(&app).await;
+}
+
+#[tokio::test]
+async fn address_proven_elsewhere_gets_it_when_its_account_is_opened() {
+    let app = MailApp::start_with(&QUIET).await;
+    let ada = giver(&app).await;
+    give_to(&ada, 50, "bob").await;
+    // As an import and the first admin come.
+    let opened = app.db.owner.execute(
+        "insert into auth.users (id, email, email_verified_at, created_at, updated_at)
+         values (repeat('b', 21), 'bob@example.com', auth.clock(), auth.clock(), auth.clock());
+         select credits.open_account(repeat('b', 21), 0, sha256(''))",
+    );
+    opened.await.expect("opened");
+    let available: i64 = app
+        .db
+        .value("select credits.available(id, auth.clock()) from credits.accounts where user_id = repeat('b', 21)")
+        .await;
+    assert_eq!(available, 50);
+    drop(ada);
     finish(&app).await;
 }
 

@@ -80,6 +80,8 @@ false
 
 == lock_payment waits
 -- other
+select credits.lock_payment('payment', auth.clock());
+-- then
 update credits.payments set charge_refunded_cents = 7 where id = 'payment';
 -- call
 select (credits.lock_payment('payment', auth.clock())).charge_refunded_cents::text
