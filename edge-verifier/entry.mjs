@@ -227,13 +227,11 @@ async function forward(call, decision) {
   const timer = setTimeout(stop, decision.timeoutMs, "timeout");
   const sentAt = Date.now();
   try {
-    const upstream = upstreamRequest(request, decision, stop);
+    const [what, how] = upstreamRequest(request, decision, stop);
     const through = /** @type {Fetcher | undefined} */ (
       decision.service === null ? undefined : env[decision.service]
     );
-    /** @type {RequestInit} */
-    const init = { redirect: "manual" };
-    const asked = through ? through.fetch(upstream, init) : fetch(upstream, init);
+    const asked = through ? through.fetch(what, how) : fetch(what, how);
     const response = await Promise.race([asked, stopped.promise]);
     const answered = { response, sentAt, answeredAt: Date.now() };
     if (!decision.hold) return counted(call, finish(call, answered, decision, decision.answer), metric);
@@ -310,12 +308,12 @@ async function settleHold({ request, env, ctx }, { hold, route, requestId, metri
  * @param {(why: string) => void} stop
  */
 function upstreamRequest(request, { url, countBody, remove, set }, stop) {
-  const body = countBody === null ? undefined : counter(request.body, countBody, stop);
-  const { method, headers } = request;
-  const upstream = new Request(url, body ? { method, headers, body } : request);
-  for (const name of remove) upstream.headers.delete(name);
-  for (const [name, value] of set) upstream.headers.set(name, value);
-  return upstream;
+  const { method } = request;
+  const headers = new Headers(request.headers);
+  for (const name of remove) headers.delete(name);
+  for (const [name, value] of set) headers.set(name, value);
+  const body = countBody === null ? request.body : counter(request.body, countBody, stop);
+  return [url, { method, headers, body, redirect: "manual" }];
 }
 
 /**
@@ -370,14 +368,15 @@ function finish(call, { response, sentAt, answeredAt }, { watch, serverTiming },
   if (response.webSocket) return watch ? watched(call, response, response.webSocket) : response;
   if (response.status === 101) return response;
   const changed = new Response(response.body, response);
-  for (const name of remove) changed.headers.delete(name);
-  for (const [name, value] of set) changed.headers.set(name, value);
-  for (const [name, value] of append) changed.headers.append(name, value);
-  if (vary) changed.headers.append("vary", "Origin");
+  const { headers } = changed;
+  for (const name of remove) headers.delete(name);
+  for (const [name, value] of set) headers.set(name, value);
+  for (const [name, value] of append) headers.append(name, value);
+  if (vary) headers.append("vary", "Origin");
   if (serverTiming) {
     const backend = answeredAt - sentAt;
     const spent = `edge;dur=${Date.now() - call.beganAt - backend}, backend;dur=${backend}`;
-    changed.headers.append("server-timing", spent);
+    headers.append("server-timing", spent);
   }
   return changed;
 }

@@ -5,15 +5,17 @@
  *
  * Says one line of JSON when it is ready, and one for each line that it is told:
  * `sign N` writes that many new tokens; `rotate` lets the next key sign and forgets the one before
- * the last; `revoke SESSION` ends a session. It ends with its input.
+ * the last; `revoke SESSION` ends a session; `copies N` waits until the cache holds that many
+ * answers. It ends with its input.
  */
 
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { build } from "esbuild";
 import { compile } from "../../edge-verifier/test/support/gateway.mjs";
 import { signingKey, startIssuer } from "../../edge-verifier/test/support/issuer.mjs";
@@ -31,9 +33,11 @@ const issuer = await startIssuer();
 let generation = 1;
 let signed = 0;
 publish();
+/** What the cache holds, by URL. */
+const copies = new Map();
 const cache = await startCache();
-gateway("ours", `trust = "network"`);
-gateway("signing", "assertion = true");
+await gateway("ours", `trust = "network"`);
+await gateway("signing", "assertion = true");
 for (const name of ["believe", "jose", "pass"]) await peer(name);
 say({ issuer: issuer.url });
 
@@ -49,6 +53,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     issuer.revoke({ sid: argument });
     say({ revoked: argument });
   }
+  if (what === "copies") say({ copies: await copiesOf(Number(argument)) });
 }
 process.exit();
 
@@ -72,7 +77,7 @@ function sign(n) {
 }
 
 /** The gateway as it is deployed, for a backend that believes it or wants its signature. */
-function gateway(name, believed) {
+async function gateway(name, believed) {
   const toml = `
     [issuer]
     url = "${issuer.url}"
@@ -84,37 +89,39 @@ function gateway(name, believed) {
     methods = ["GET", "POST"]
     roles = ["user", "admin"]
     backend = { url = "${backend}", ${believed} }`;
-  const snippets = readdirSync(join(EDGE, "build/snippets"), { recursive: true })
-    .filter((path) => path.endsWith(".js"))
-    .map((path) => `build/snippets/${path}`);
-  const modules = { "build/edge_bg.wasm": "wasm", "build/edge.json": "json" };
-  for (const path of ["entry.mjs", "build/edge.js", ...snippets]) modules[path] = "esModule";
-  const config = compile(toml);
-  for (const path of Object.keys(modules)) {
-    const to = join(folder, name, path);
-    mkdirSync(dirname(to), { recursive: true });
-    if (path === "build/edge.json") writeFileSync(to, config);
-    else copyFileSync(join(EDGE, path), to);
-  }
-  configure(name, modules, "entry.mjs", { EDGE_SIGNING_KEY: randomBytes(32).toString("base64url") });
+  const source = join(folder, name, "source");
+  for (const path of ["entry.mjs", "build"]) cpSync(join(EDGE, path), join(source, path), { recursive: true });
+  writeFileSync(join(source, "build/edge.json"), compile(toml));
+  await bundle(name, join(source, "entry.mjs"));
+  const wasm = "build/edge_bg.wasm";
+  mkdirSync(join(folder, name, "build"));
+  copyFileSync(join(source, wasm), join(folder, name, wasm));
+  const secrets = { EDGE_SIGNING_KEY: randomBytes(32).toString("base64url") };
+  configure(name, { "entry.mjs": "esModule", [wasm]: "wasm" }, "entry.mjs", secrets);
 }
 
 async function peer(name) {
   const stage = join(folder, "stage.json");
   writeFileSync(stage, JSON.stringify({ backend, issuer: issuer.url, audience: AUDIENCE }));
+  await bundle(name, join(import.meta.dirname, `peer.${name}.mjs`), { "bench-stage": stage });
+  configure(name, { "entry.mjs": "esModule" }, "entry.mjs");
+}
+
+/** One file of all JavaScript, as `wrangler deploy` makes it. */
+async function bundle(name, entry, alias = {}) {
   await build({
-    entryPoints: [join(import.meta.dirname, `peer.${name}.mjs`)],
+    entryPoints: [entry],
     outfile: join(folder, name, "entry.mjs"),
     bundle: true,
     minify: true,
     format: "esm",
     target: "es2024",
     conditions: ["workerd"],
-    alias: { "bench-stage": stage },
+    alias,
+    external: ["*.wasm"],
     nodePaths: [join(ROOT, ".tools/verify-bench/node_modules")],
     logLevel: "warning",
   });
-  configure(name, { "entry.mjs": "esModule" }, "entry.mjs");
 }
 
 /** The configuration of workerd; the first module is the one that answers. */
@@ -132,7 +139,7 @@ const config :Workerd.Config = (
       globalOutbound = "network",
       cacheApiOutbound = "cache")),
     (name = "network", network = (allow = ["local", "private", "public"])),
-    (name = "cache", external = (address = "127.0.0.1:${cache}", http = (style = proxy))),
+    (name = "cache", external = (address = "127.0.0.1:${cache}")),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
 );
@@ -142,13 +149,13 @@ const config :Workerd.Config = (
 
 /** The cache of a data centre as workerd asks for it: whole answers are put and got under a URL. */
 async function startCache() {
-  const held = new Map();
   const server = createServer(async (request, response) => {
+    const url = `${request.headers.host}${request.url}`;
     if (request.method === "PUT") {
-      held.set(request.url, Buffer.concat(await request.toArray()));
+      copies.set(url, Buffer.concat(await request.toArray()));
       return response.writeHead(204).end();
     }
-    const found = held.get(request.url);
+    const found = copies.get(url);
     if (!found) return response.writeHead(504, { "cf-cache-status": "MISS" }).end();
     const end = found.indexOf("\r\n\r\n");
     const lines = found.subarray(0, end).toString().split("\r\n").slice(1);
@@ -158,6 +165,12 @@ async function startCache() {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return server.address().port;
+}
+
+/** How many answers the cache holds when it is so many, or after two seconds. */
+async function copiesOf(wanted) {
+  for (let look = 0; look < 200 && copies.size < wanted; look += 1) await setTimeout(10);
+  return copies.size;
 }
 
 function say(value) {

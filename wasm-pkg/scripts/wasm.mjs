@@ -180,7 +180,7 @@ export const FAST = {
   name: "verifier.fast.wasm",
   cargoFeatures: [],
   exports: [],
-  rustFlags: ["-Ctarget-feature=+simd128,+relaxed-simd", "-Cllvm-args=-inline-threshold=20"],
+  rustFlags: ["-Ctarget-feature=+simd128,+relaxed-simd", "-Cllvm-args=-inline-threshold=22"],
   settings: {
     [`profile.${PROFILE}.package.shared-claims.opt-level`]: 2,
     [`profile.${PROFILE}.package.curve25519-dalek.opt-level`]: "s",

@@ -122,7 +122,7 @@ const CHECKER: Module = Module {
 const WORKER: Module = Module {
     package: "edge-verifier",
     feature: "worker",
-    profile: "release",
+    profile: "edge",
     folder: FOLDER,
     name: "edge",
     bindings: &[

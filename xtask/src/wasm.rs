@@ -106,10 +106,13 @@ fn compile(workspace: &Workspace, module: &Module, what: &str) -> Result<PathBuf
     let mut command = cargo();
     command
         .args([
-            "build",
+            "rustc",
             "--package",
             module.package,
             "--lib",
+            // With the `rlib` of the native tests beside it, nothing is optimized across crates.
+            "--crate-type",
+            "cdylib",
             "--profile",
             module.profile,
             "--target",

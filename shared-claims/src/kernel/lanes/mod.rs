@@ -88,6 +88,7 @@ impl Engine for Lanes {
     }
 
     fn encoded_sum(base: Factor<'_, Self>, key: Factor<'_, Self>) -> Result<[u8; 32], NoPoint> {
+        black_box(fetched(&key) + fetched(&base));
         let mut sum = Sum::of(entry_at(&key, 0), entry_at(&base, 0));
         for place in 1..N_PLACES {
             sum.add(entry_at(&key, place), entry_at(&base, place));
@@ -147,10 +148,10 @@ impl Sum {
         let g = carried(&plus(&self.z, &c));
         let f = minus(&self.z, &c);
         let h = plus(&b, &a);
-        self.x = times(&f, &e);
-        self.y = times(&h, &g);
-        self.z = times(&f, &g);
-        self.t = times(&h, &e);
+        times_into(&mut self.x, &f, &e);
+        times_into(&mut self.y, &h, &g);
+        times_into(&mut self.z, &f, &g);
+        times_into(&mut self.t, &h, &e);
     }
 }
 
@@ -179,6 +180,19 @@ fn entry_at<'a>(factor: &Factor<'a, Lanes>, place: usize) -> (&'a Entry, bool) {
         0 => (&Entry::IDENTITY, false),
         digit => (factor.table.entry(place, digit), digit < 0),
     }
+}
+
+/// Reads a number from every line of the cache that the sum will need. Between two tokens others
+/// use the cache: one after the other, each addition would wait for memory; here all are under way
+/// at once.
+#[inline(never)]
+fn fetched(factor: &Factor<'_, Lanes>) -> f64 {
+    let mut sum = 0.0;
+    for place in 0..N_PLACES {
+        let (entry, _) = entry_at(factor, place);
+        sum += entry.plus[0] + entry.minus[3] + entry.xyd[4];
+    }
+    sum
 }
 
 #[inline(always)]
@@ -243,8 +257,15 @@ fn carried(a: &Two) -> Two {
 ///    are carried to the next limb, 19 times those of the last to the first; their lower 51
 ///    bits stay. What was added is taken away again: 2^50 from each limb, and what every carry
 ///    has of it. Limbs end within ±(2^50 + 134), the first within ±(2^50 + 19 · 134).
-#[inline(never)]
+#[inline(always)]
 fn times(loose: &Two, tight: &Two) -> Two {
+    let mut product = [Pair::splat_bits(0); N_LIMBS];
+    times_into(&mut product, loose, tight);
+    product
+}
+
+#[inline(never)]
+fn times_into(out: &mut Two, loose: &Two, tight: &Two) {
     debug_assert!(are_within(loose, LOOSE) && are_within(tight, TIGHT));
     let (cut, cut_and_offset) = (Pair::splat(CUT), Pair::splat(CUT + OFFSET));
     let mut sums = [Pair::splat_bits(0); 2 * N_LIMBS];
@@ -270,7 +291,7 @@ fn times(loose: &Two, tight: &Two) -> Two {
     });
     let product = with_carries(&results);
     debug_assert!(are_within(&product, TIGHT));
-    product
+    *out = product;
 }
 
 /// Step 4 of [`times`]. A whole number below 2^52 becomes a floating-point number 2^52 larger by

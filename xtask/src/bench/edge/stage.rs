@@ -87,6 +87,14 @@ impl Stage {
         self.tell(&format!("revoke {session}")).map(drop)
     }
 
+    /// Waits until the cache of the data centre holds so many answers.
+    pub fn await_copies(&mut self, n: u64) -> Result<()> {
+        let answer = self.tell(&format!("copies {n}"))?;
+        let held = answer["copies"].as_u64().unwrap_or_default();
+        ensure!(held >= n, "the cache holds {held} answers and not {n}");
+        Ok(())
+    }
+
     fn tell(&mut self, line: &str) -> Result<Value> {
         writeln!(self.input, "{line}")?;
         self.heard()
