@@ -11,7 +11,7 @@ use super::fault::{self, Fault};
 
 /// An element of the field, not necessarily in its one canonical form.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element([u64; N_LIMBS]);
+pub(super) struct Element(pub(super) [u64; N_LIMBS]);
 
 impl Element {
     pub(super) const ZERO: Self = Self([0; N_LIMBS]);

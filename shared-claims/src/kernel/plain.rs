@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use once_cell::race::OnceBox;
 
@@ -92,11 +93,25 @@ fn inverses(elements: &[Element; N_MULTIPLES]) -> Option<[Element; N_MULTIPLES]>
 }
 
 fn add(sum: &mut Point, factor: &Factor<'_, Plain>) {
+    black_box(fetched(factor));
     for (place, &digit) in factor.digits.0.iter().enumerate() {
         if digit != 0 {
             add_entry(sum, factor.table.entry(place, digit), digit < 0);
         }
     }
+}
+
+/// Reads a number from every line of the cache that the sum will need, so that all of them are
+/// under way at once: between two tokens others use the cache.
+fn fetched(factor: &Factor<'_, Plain>) -> u64 {
+    let digits = factor.digits.0.iter().enumerate();
+    let numbers = digits
+        .filter(|(_, digit)| **digit != 0)
+        .map(|(place, &digit)| {
+            let entry = factor.table.entry(place, digit);
+            entry.y_plus_x.0[0] ^ entry.y_minus_x.0[3] ^ entry.xy2d.0[4]
+        });
+    numbers.fold(0, |all, number| all ^ number)
 }
 
 /// The entry of −P is that of P with the first two exchanged and the third negated.
