@@ -303,27 +303,38 @@ async function settleHold({ request, env, ctx }, { hold, route, requestId, metri
 }
 
 /**
+ * What to call `fetch` with. It makes a request of its own of whatever it is given: where there is no
+ * body, one of ours would only be copied.
  * @param {Request} request
  * @param {Forward} decision
  * @param {(why: string) => void} stop
+ * @returns {[string | Request, RequestInit]}
  */
 function upstreamRequest(request, { url, countBody, remove, set }, stop) {
-  const { method } = request;
-  const headers = new Headers(request.headers);
-  for (const name of remove) headers.delete(name);
-  for (const [name, value] of set) headers.set(name, value);
-  const body = countBody === null ? request.body : counter(request.body, countBody, stop);
-  return [url, { method, headers, body, redirect: "manual" }];
+  const { method, body } = request;
+  /** @param {Headers} headers */
+  const changed = (headers) => {
+    for (const name of remove) headers.delete(name);
+    for (const [name, value] of set) headers.set(name, value);
+    return headers;
+  };
+  if (body === null) {
+    return [url, { method, headers: changed(new Headers(request.headers)), redirect: "manual" }];
+  }
+  const counted = countBody === null ? undefined : counter(body, countBody, stop);
+  const { headers } = request;
+  const upstream = new Request(url, counted ? { method, headers, body: counted } : request);
+  changed(upstream.headers);
+  return [upstream, { redirect: "manual" }];
 }
 
 /**
  * Passes a body through until there is more of it than a route takes.
- * @param {ReadableStream | null} body
+ * @param {ReadableStream} body
  * @param {number} limit
  * @param {(why: string) => void} stop
  */
 function counter(body, limit, stop) {
-  if (body === null) return undefined;
   const { readable, writable } = new IdentityTransformStream();
   pump(body.getReader({ mode: "byob" }), writable.getWriter(), limit, stop);
   return readable;
