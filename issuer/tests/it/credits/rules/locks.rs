@@ -18,7 +18,8 @@ async fn functions_that_lock_wait_and_see_what_was_done_or_pass_over() {
     let meetings: Vec<_> = meetings.split("\n== ").map(parts_of).collect();
     let mut wrong = Vec::new();
     for (name, parts) in &meetings {
-        let (waited, answer) = scene.meet(parts).await.unwrap_or_else(told);
+        let met = scene.meet(parts).await;
+        let (waited, answer) = met.unwrap_or_else(|error| (false, error.to_string()));
         let what = if waited { "waits" } else { "passes over" };
         let expected = parts.get("answer").copied().unwrap_or_default();
         if !name.ends_with(what) || answer != expected {
@@ -44,10 +45,6 @@ fn parts_of(meeting: &str) -> (&str, BTreeMap<&str, &str>) {
         name,
         parts.map(|(what, text)| (what, text.trim())).collect(),
     )
-}
-
-fn told(error: sqlx::Error) -> (bool, String) {
-    (false, error.to_string())
 }
 
 impl Scene {
