@@ -6,6 +6,6 @@ declare module "*.wasm" {
 }
 
 declare module "*/build/edge.json" {
-  const config: unknown;
+  const config: string;
   export default config;
 }

@@ -183,7 +183,7 @@ function current(env) {
   if (instantiated) __wbg_reset_state();
   else initSync({ module });
   instantiated = true;
-  gateway = new Gateway(JSON.stringify(config), env);
+  gateway = new Gateway(config, env);
   return gateway;
 }
 

@@ -8,6 +8,7 @@ use crate::config::{check, effective, explain};
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Checked {
+    bundle: String,
     json: String,
     table: String,
     problems: String,
@@ -15,7 +16,13 @@ pub struct Checked {
 
 #[wasm_bindgen]
 impl Checked {
-    /// The document for the Worker; empty when there are problems.
+    /// The configuration for the Worker; empty when there are problems.
+    #[wasm_bindgen(getter)]
+    pub fn bundle(&self) -> String {
+        self.bundle.clone()
+    }
+
+    /// The same for people and programs; empty when there are problems.
     #[wasm_bindgen(getter)]
     pub fn json(&self) -> String {
         self.json.clone()
@@ -39,6 +46,7 @@ impl Checked {
 pub fn check_config(text: &str) -> Checked {
     match check::check(text) {
         Ok(config) => Checked {
+            bundle: config.to_bundle(),
             json: config.to_json(),
             table: effective::render(&config),
             problems: String::new(),
@@ -46,6 +54,7 @@ pub fn check_config(text: &str) -> Checked {
         Err(problems) => {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Checked {
+                bundle: String::new(),
                 json: String::new(),
                 table: String::new(),
                 problems: problems.join("\n"),

@@ -40,9 +40,9 @@ test("mistakes_are_named_with_line_and_remedy_and_the_exit_is_1", () => {
   assert.match(stderr, /line 5: unknown key `pth` in \[\[route\]\] number 1\n {4}did you mean `path`\?/);
 });
 
-test("json_is_what_the_worker_bundles", () => {
+test("json_shows_the_configuration_and_the_bundle_is_for_the_worker", () => {
+  assert.match(JSON.parse(check("--bundle").stdout), /^[0-9a-f]{500,}$/);
   const config = JSON.parse(check("--json").stdout);
-  assert.equal(config.format, 1);
   assert.deepEqual(
     config.routes.map(({ id }) => id),
     ["paid", "health", "demo"],

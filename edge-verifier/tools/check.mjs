@@ -1,5 +1,5 @@
-// Checks edge.toml and prints what each route does; `--write` also leaves it as JSON for
-// the Worker. Runs on Node alone: the rules are those of the Worker, as WebAssembly.
+// Checks edge.toml and prints what each route does; `--write` also leaves it for the
+// Worker. Runs on Node alone: the rules are those of the Worker, as WebAssembly.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,13 +8,14 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const build = join(dirname(fileURLToPath(import.meta.url)), "..", "build");
-const USAGE = `usage: node edge-verifier/tools/check.mjs [--config FILE] [--json | --write]
+const USAGE = `usage: node edge-verifier/tools/check.mjs [--config FILE] [--json | --bundle | --write]
        node edge-verifier/tools/check.mjs [--config FILE] explain METHOD URL
        node edge-verifier/tools/check.mjs key
   checks FILE (edge.toml) and prints the effective routes,
   or what would become of a request;
-  --json   prints them as the JSON that the Worker bundles;
-  --write  leaves that JSON in edge-verifier/build/edge.json as well;
+  --json   prints them as JSON;
+  --bundle prints them as the Worker reads them;
+  --write  leaves that in edge-verifier/build/edge.json as well;
   key prints a new secret EDGE_SIGNING_KEY`;
 
 /** The seed of an Ed25519 key (RFC 8032, section 5.1.5). */
@@ -31,7 +32,7 @@ try {
 }
 
 async function main() {
-  const { config, json, write, explained, key } = readArguments();
+  const { config, json, bundle, write, explained, key } = readArguments();
   if (key) {
     console.log(randomBytes(SIGNING_KEY_BYTES).toString("base64url"));
     return 0;
@@ -45,9 +46,10 @@ async function main() {
   }
   if (write) {
     mkdirSync(build, { recursive: true });
-    writeFileSync(join(build, "edge.json"), checked.json);
+    writeFileSync(join(build, "edge.json"), JSON.stringify(checked.bundle));
   }
   if (explained) console.log(explain(text, ...explained));
+  else if (bundle) console.log(JSON.stringify(checked.bundle));
   else console.log(json ? checked.json : checked.table);
   return 0;
 }
@@ -56,6 +58,7 @@ function readArguments() {
   const options = {
     config: { type: "string", default: "edge.toml" },
     json: { type: "boolean", default: false },
+    bundle: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
   };
   try {

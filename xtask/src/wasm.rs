@@ -42,10 +42,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// What is inlined by default makes a module larger and no faster.
     fn rust_flags(self) -> &'static [&'static str] {
         match self {
             Self::Any => &[],
-            Self::RelaxedSimd => &["-Ctarget-feature=+simd128,+relaxed-simd"],
+            Self::RelaxedSimd => &[
+                "-Ctarget-feature=+simd128,+relaxed-simd",
+                "-Cllvm-args=-inline-threshold=20",
+            ],
         }
     }
 

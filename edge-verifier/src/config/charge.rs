@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The credits a request costs, whose they become and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Charge {
     /// Credits for each request.
     pub cost: u64,

@@ -1,7 +1,7 @@
 //! What the gateway does with each request, as data.
 //!
 //! People write `edge.toml`; the configuration tool (`tool` feature) checks it and
-//! writes these types as JSON, which the Worker bundles and reads once per isolate.
+//! writes these types for the Worker, which bundles them and reads them once per isolate.
 //! Everything here is resolved: defaults are filled in, lists are checked, routes do
 //! not overlap. The Worker therefore never has to reject a configuration.
 
@@ -33,10 +33,8 @@ pub use problem::Problem;
 
 /// The whole configuration of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// [`FORMAT`] of the tool that wrote the document.
-    pub format: u32,
     /// Who signs the tokens.
     pub issuer: Issuer,
     /// Who the gateway says it is.
@@ -49,7 +47,7 @@ pub struct Config {
 
 /// The issuer whose tokens are accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Issuer {
     /// Base URL without a trailing slash; key sets and feed are fetched below it.
     pub url: String,
@@ -63,7 +61,7 @@ pub struct Issuer {
 
 /// What the gateway says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Edge {
     /// The `iss` of its assertions.
     pub iss: String,
@@ -71,7 +69,7 @@ pub struct Edge {
 
 /// Life times of the issuer's key set in the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct JwksRule {
     /// Older keys are still used, and refreshed in the background.
     pub soft_secs: u64,
@@ -83,7 +81,7 @@ pub struct JwksRule {
 
 /// One route: which requests it takes, what it demands, where it sends them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Route {
     /// Name in logs and in the effective table.
     pub id: String,
@@ -125,7 +123,7 @@ pub struct Route {
 
 /// Which paths a route takes. Compared with the path after one percent-decoding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PathPattern {
     /// The path itself, or its beginning up to and including the last slash.
     pub literal: String,
@@ -179,7 +177,7 @@ pub enum TokenSource {
 
 /// How much one client may ask for on a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Requests of one user; of one address, where there is no user.
     pub per_user: Option<Rate>,
@@ -189,7 +187,7 @@ pub struct Limits {
 
 /// So many in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Rate {
     /// How many, at least 1.
     pub count: u32,
@@ -199,7 +197,7 @@ pub struct Rate {
 
 /// How fresh the revocation feed must be for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RevocationRule {
     /// Whether the issuer is asked before the request is let through.
     pub mode: RevocationMode,
@@ -231,7 +229,7 @@ pub enum OnStale {
 
 /// CORS rules of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Cors {
     /// Origins as browsers send them, or the single entry `*`.
     pub origins: Vec<String>,
@@ -243,7 +241,7 @@ pub struct Cors {
 
 /// Where the requests of a route go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Backend {
     /// Name that the gateway's assertions are addressed to; always there when it signs them.
     pub name: Option<String>,
@@ -268,25 +266,62 @@ pub enum Target {
 }
 
 impl Config {
-    /// Reads the document the tool wrote.
+    /// Reads what the tool wrote for the Worker.
     ///
     /// # Errors
-    /// When the document is not one of [`FORMAT`]; it can only have been written by
-    /// another version or by hand.
-    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_str(json).map_err(|_| ConfigError)?;
-        if config.format == FORMAT {
-            Ok(config)
-        } else {
-            Err(ConfigError)
+    /// When it is not of [`FORMAT`]: another version has written it, or a hand.
+    pub fn from_bundle(bundle: &str) -> Result<Self, ConfigError> {
+        let bytes = from_hex(bundle).ok_or(ConfigError)?;
+        let (format, rest) = postcard::take_from_bytes::<u64>(&bytes).map_err(|_| ConfigError)?;
+        if format != FORMAT {
+            return Err(ConfigError);
+        }
+        match postcard::take_from_bytes(rest) {
+            Ok((config, [])) => Ok(config),
+            _ => Err(ConfigError),
         }
     }
 
-    /// The document for the Worker.
+    /// For the Worker: what it reads with less code than JSON would take, all of which an isolate
+    /// compiles before its first answer.
+    #[cfg(feature = "tool")]
+    pub fn to_bundle(&self) -> String {
+        let bytes = postcard::to_allocvec(&(FORMAT, self)).expect("it has no maps");
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+        digits.collect()
+    }
+
+    /// For people and programs that want to look into it.
     #[cfg(feature = "tool")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings, numbers and lists always serialise")
     }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|&[high, low]| {
+        let byte = digit(high)? << 4 | digit(low)?;
+        u8::try_from(byte).ok()
+    });
+    if rest.is_empty() {
+        bytes.collect()
+    } else {
+        None
+    }
+}
+
+/// Of the text of these types (FNV-1a): a Worker never guesses at what others have written.
+const fn hash(text: &str, mut hash: u64) -> u64 {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0100_0000_01b3);
+        i += 1;
+    }
+    hash
 }
 
 impl Method {
@@ -328,8 +363,11 @@ impl core::fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// Raised when the JSON changes its meaning, so that a Worker never guesses.
-pub const FORMAT: u32 = 1;
+/// Another one whenever these types change.
+const FORMAT: u64 = hash(
+    include_str!("charge.rs"),
+    hash(include_str!("mod.rs"), 0xcbf2_9ce4_8422_2325),
+);
 
 /// Every method a route can take, in the order they are printed.
 pub const ALL_METHODS: [Method; 7] = [

@@ -4,8 +4,8 @@ use super::charge_keys::Around;
 use super::keys::{BackendKeys, CorsKeys, EdgeKeys, IssuerKeys, RouteKeys, RuleKeys};
 use super::reader::{At, Table};
 use super::{
-    Auth, Backend, Config, Cors, Edge, FORMAT, Issuer, JwksRule, Limits, Method, OnStale,
-    RevocationMode, RevocationRule, Route, Target, TokenSource,
+    Auth, Backend, Config, Cors, Edge, Issuer, JwksRule, Limits, Method, OnStale, RevocationMode,
+    RevocationRule, Route, Target, TokenSource,
 };
 
 /// Builds the configuration; whatever is missing or contradictory is noted on `file`.
@@ -34,7 +34,6 @@ pub(super) fn config(
         .as_ref()
         .and_then(|keys| resolve_cors(file, keys));
     Some(Config {
-        format: FORMAT,
         issuer: issuer?,
         edge: Edge {
             iss: edge

@@ -77,7 +77,7 @@ impl Gateway {
     )]
     pub fn new(config: &str, env: Env) -> Result<Self, worker::wasm_bindgen::JsError> {
         std::panic::set_hook(Box::new(report_panic));
-        let mut config = Config::from_json(config)?;
+        let mut config = Config::from_bundle(config)?;
         let (bindings, mut setup) = Bindings::read(&env, &mut config);
         setup.id_seed = clock::seed()?;
         for problem in setup.problems() {
@@ -224,8 +224,9 @@ impl Isolate {
         for _ in 0..MAX_ROUNDS {
             self.start(&ctx, pending.background);
             if let Some(charge) = pending.charge {
-                let charged = self.charge(*charge, origin_of(&request)).await;
-                return reply(&charged, false);
+                // Boxed, so that only who charges compiles it.
+                let charging = self.charge(*charge, origin_of(&request)).boxed_local();
+                return reply(&charging.await, false);
             }
             self.serve(&ctx, pending.wait).await;
             let waited_ms = clock::now().millis_since(started);

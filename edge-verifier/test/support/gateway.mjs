@@ -21,7 +21,7 @@ export function compile(toml) {
     const file = join(folder, "edge.toml");
     writeFileSync(file, toml);
     const tool = join(root, "tools", "check.mjs");
-    return execFileSync(process.execPath, [tool, "--config", file, "--json"], { encoding: "utf8" });
+    return execFileSync(process.execPath, [tool, "--config", file, "--bundle"], { encoding: "utf8" });
   } finally {
     rmSync(folder, { recursive: true });
   }

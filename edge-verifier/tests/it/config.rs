@@ -852,13 +852,23 @@ fn file_that_is_too_long_or_too_wide_is_refused() {
 }
 
 #[test]
-fn json_reads_back_as_the_same_configuration() {
+fn bundle_reads_back_as_the_same_configuration() {
     let config = check(GOOD).expect("no mistakes");
-    assert_eq!(Config::from_json(&config.to_json()), Ok(config.clone()));
-    let other = config.to_json().replace("\"format\":1", "\"format\":2");
-    assert_eq!(Config::from_json(&other), Err(ConfigError));
-    assert_eq!(Config::from_json("{}"), Err(ConfigError));
-    assert_eq!(Config::from_json(""), Err(ConfigError));
+    let bundle = config.to_bundle();
+    assert_eq!(Config::from_bundle(&bundle), Ok(config));
+    let (format, rest) = bundle.split_at(2);
+    let other = if format == "80" { "81" } else { "80" };
+    let cut = &bundle[..bundle.len() - 2];
+    for bad in [
+        format!("{other}{rest}"),
+        format!("{bundle}00"),
+        format!("{bundle}0"),
+        format!("{cut}zz"),
+        cut.to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(Config::from_bundle(&bad), Err(ConfigError), "{bad}");
+    }
 }
 
 #[test]
