@@ -8,7 +8,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::fd::OwnedFd;
 
 /// One client: what it asks, and what it makes of the answer.
 pub trait Client {
@@ -86,17 +88,24 @@ pub fn drive<C: Client>(url: &str, clients: &mut [C], lasting: Duration) -> Resu
         .iter_mut()
         .map(|client| Line::open(host, client))
         .collect::<Result<Vec<_>>>()?;
-    let began = Instant::now();
+    let watch = watch(&lines)?;
+    let mut events = Vec::with_capacity(lines.len());
     let mut times = Vec::new();
+    let began = Instant::now();
+    let mut n_waiting = lines.len();
     for line in &mut lines {
         line.send()?;
     }
-    while lines.iter().any(|line| line.is_waiting) {
-        for i in ready(&lines)? {
-            if let Some(took) = lines[i].receive()? {
+    while n_waiting > 0 {
+        epoll::wait(&watch, spare_capacity(&mut events), Some(&PATIENCE))?;
+        ensure!(!events.is_empty(), "no answer in {} s", PATIENCE.tv_sec);
+        for event in events.drain(..) {
+            let line = &mut lines[usize::try_from(event.data.u64())?];
+            if let Some(took) = line.receive()? {
                 times.push(took);
-                if began.elapsed() < lasting {
-                    lines[i].send()?;
+                match began.elapsed() < lasting {
+                    true => line.send()?,
+                    false => n_waiting -= 1,
                 }
             }
         }
@@ -106,22 +115,14 @@ pub fn drive<C: Client>(url: &str, clients: &mut [C], lasting: Duration) -> Resu
     Ok(Heard { times, lasting })
 }
 
-/// Those that have something to read.
-fn ready<C: Client>(lines: &[Line<'_, C>]) -> Result<Vec<usize>> {
-    let mut descriptors: Vec<_> = lines
-        .iter()
-        .map(|line| match line.is_waiting {
-            true => PollFd::new(&line.stream, PollFlags::IN),
-            false => PollFd::new(&line.stream, PollFlags::empty()),
-        })
-        .collect();
-    let n_ready = poll(&mut descriptors, Some(&PATIENCE))?;
-    ensure!(n_ready > 0, "no answer in {} s", PATIENCE.tv_sec);
-    let found = descriptors.iter().enumerate();
-    Ok(found
-        .filter(|(_, descriptor)| !descriptor.revents().is_empty())
-        .map(|(i, _)| i)
-        .collect())
+/// What tells which of them, by number, have something to read.
+fn watch<C: Client>(lines: &[Line<'_, C>]) -> Result<OwnedFd> {
+    let watch = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (number, line) in (0..).zip(lines) {
+        let data = epoll::EventData::new_u64(number);
+        epoll::add(&watch, &line.stream, data, epoll::EventFlags::IN)?;
+    }
+    Ok(watch)
 }
 
 /// A client and its connection.
@@ -129,7 +130,6 @@ struct Line<'a, C> {
     client: &'a mut C,
     stream: TcpStream,
     sent: Instant,
-    is_waiting: bool,
     outgoing: Vec<u8>,
     received: Vec<u8>,
     chunk: Box<[u8; CHUNK_BYTES]>,
@@ -143,7 +143,6 @@ impl<'a, C: Client> Line<'a, C> {
             client,
             stream,
             sent: Instant::now(),
-            is_waiting: false,
             outgoing: Vec::new(),
             received: Vec::new(),
             chunk: Box::new([0; CHUNK_BYTES]),
@@ -154,7 +153,6 @@ impl<'a, C: Client> Line<'a, C> {
         self.outgoing.clear();
         self.received.clear();
         self.client.ask(&mut self.outgoing);
-        self.is_waiting = true;
         self.sent = Instant::now();
         Ok(self.stream.write_all(&self.outgoing)?)
     }
@@ -168,7 +166,6 @@ impl<'a, C: Client> Line<'a, C> {
             return Ok(None);
         };
         let took = self.sent.elapsed();
-        self.is_waiting = false;
         let heard = self.client.hear(answer.status, answer.body);
         heard.with_context(|| format!("answered {}: {}", answer.status, answer.body))?;
         Ok(Some(took))
