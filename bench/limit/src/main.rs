@@ -14,6 +14,7 @@ use issuer::http;
 use issuer::ids::Entropy;
 use issuer::secret::{MasterKey, SecretText};
 use issuer::signing_keys::MasterKeys;
+use issuer::telemetry;
 use poem::web::Json;
 use poem::{EndpointExt, Route, get, handler, post};
 use serde::Deserialize;
@@ -52,6 +53,8 @@ fn variable(name: &str) -> Option<String> {
 }
 
 async fn serve() -> Result<(), Box<dyn Error>> {
+    // The middleware notes each request for its log lines.
+    let _telemetry = telemetry::init(None, None)?;
     let lookup = |name: &str| variable(name).filter(|_| name == "LISTEN_ADDR");
     let config = Config::read(&mut Source::new(&lookup), Mode::Development)?;
     let address = config.http.listen;
