@@ -1,5 +1,6 @@
 //! Randomness as a parameter, and the ids made from it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Mutex;
 
@@ -55,9 +56,24 @@ impl Entropy {
         self.bytes()
     }
 
-    /// A token id (`jti`) or request id: 128 bits.
+    /// A token id (`jti`) or the id of something new: 128 bits.
     pub fn unique_id(&self) -> String {
         base64url(&self.bytes::<16>())
+    }
+
+    /// The id of a request: 128 bits, which tell requests apart and protect nothing. The system is
+    /// asked for those of many requests at once, because asking costs more than a small answer.
+    pub fn request_id(&self) -> String {
+        if self.seeded.is_some() {
+            return self.unique_id();
+        }
+        AHEAD.with_borrow_mut(|ahead| {
+            if ahead.is_empty() {
+                ahead.extend_from_slice(self.bytes::<BYTES_AHEAD>().as_chunks().0);
+            }
+            let id: [u8; 16] = ahead.pop().unwrap_or_else(|| self.bytes());
+            base64url(&id)
+        })
     }
 }
 
@@ -67,11 +83,20 @@ impl fmt::Debug for Entropy {
     }
 }
 
+thread_local! {
+    /// Ids of requests to come.
+    static AHEAD: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Those of 64 requests.
+const BYTES_AHEAD: usize = 64 * 16;
 /// 126 of the 132 bits that 22 characters would hold.
 const USER_ID_LENGTH: usize = 21;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -79,6 +104,14 @@ mod tests {
         let (a, b, c) = (Entropy::seeded(1), Entropy::seeded(1), Entropy::seeded(2));
         assert_eq!(a.unique_id(), b.unique_id());
         assert_ne!(a.unique_id(), c.unique_id());
+    }
+
+    #[test]
+    fn ids_of_requests_are_of_one_form_and_never_the_same() {
+        let entropy = Entropy::system();
+        let ids: Vec<_> = (0..1_000).map(|_| entropy.request_id()).collect();
+        assert!(ids.iter().all(|id| id.len() == 22));
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     }
 
     #[test]

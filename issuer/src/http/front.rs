@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use poem::endpoint::BoxEndpoint;
-use poem::{Endpoint, Request, Response, Result, Route};
+use futures_util::future::BoxFuture;
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
+use poem::{EndpointExt, Request, Response, Result, Route};
 
 /// What a request meets first. A nested API is found through a second look-up, for which the
 /// request's address is taken apart and put together again: more than the small operations cost.
 pub struct Front {
     api: Arc<BoxEndpoint<'static, Response>>,
     /// Everything, the API too.
-    all: Route,
+    all: BoxEndpoint<'static, Response>,
 }
 
 impl Front {
@@ -18,21 +19,22 @@ impl Front {
     pub fn new(pages: Route, api: BoxEndpoint<'static, Response>) -> Self {
         let api = Arc::new(api);
         Self {
-            all: pages.nest("/", Arc::clone(&api)),
+            all: pages.nest("/", Arc::clone(&api)).boxed(),
             api,
         }
     }
 }
 
-impl Endpoint for Front {
+impl DynEndpoint for Front {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
         let path = request.uri().path();
-        match API_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
-            true => self.api.call(request).await,
-            false => self.all.call(request).await,
-        }
+        let target = match API_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
+            true => self.api.as_ref().as_ref(),
+            false => self.all.as_ref(),
+        };
+        DynEndpoint::call(target, request)
     }
 }
 

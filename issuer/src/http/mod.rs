@@ -21,6 +21,7 @@ mod prepared;
 pub mod problem;
 pub mod rate_limit;
 mod raw;
+mod read_body;
 mod request_info;
 mod server;
 mod shell;
@@ -33,7 +34,7 @@ mod user_token;
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, IntoEndpoint, Response, Route};
+use poem::{IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
 use self::front::Front;
@@ -45,6 +46,7 @@ pub use prepared::Prepared;
 pub use raw::RawBody;
 pub use request_info::RequestInfo;
 pub use server::{serve, serve_endpoint};
+pub use shell::Shell;
 pub use user_token::UserToken;
 
 use crate::accounts::{self, AccountsApi, MailedApi, OwnApi};
@@ -68,7 +70,7 @@ use crate::signing_keys::JwksApi;
 use crate::webhooks::WebhooksApi;
 
 /// The whole service.
-pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
+pub fn service(app: &Arc<App>) -> Shell {
     let api = api(app);
     let spec = specification::document(&api);
     let methods = methods::Methods::from_spec(&spec);
@@ -82,22 +84,13 @@ pub fn service(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
             .at("/dev/mailbox", poem::get(mail::mailbox_list(app)))
             .at("/dev/mailbox/:name", poem::get(mail::mailbox_mail(app)));
     }
-    Front::new(accounts::pages(app, route), api.into_endpoint())
-        .with(shell::Shell::new(Arc::clone(app), methods))
-        .boxed()
+    let front = Front::new(accounts::pages(app, route), api.into_endpoint());
+    Shell::new(app, methods, Box::new(front))
 }
 
 /// An endpoint of a benchmark, behind what surrounds every operation.
-pub fn in_shell(
-    app: &Arc<App>,
-    endpoint: BoxEndpoint<'static, Response>,
-) -> BoxEndpoint<'static, Response> {
-    endpoint
-        .with(shell::Shell::new(
-            Arc::clone(app),
-            methods::Methods::default(),
-        ))
-        .boxed()
+pub fn in_shell(app: &Arc<App>, endpoint: BoxEndpoint<'static, Response>) -> Shell {
+    Shell::new(app, methods::Methods::default(), endpoint)
 }
 
 /// The OpenAPI document, as it is committed and served.

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::Payload;
@@ -10,12 +11,12 @@ use poem_openapi::types::Type;
 
 /// A JSON document of the form `T`, already written.
 #[derive(Debug)]
-pub struct Prepared<T>(String, PhantomData<T>);
+pub struct Prepared<T>(Bytes, PhantomData<T>);
 
 impl<T> Prepared<T> {
     /// Wraps the text.
-    pub fn new(text: String) -> Self {
-        Self(text, PhantomData)
+    pub fn new(text: impl Into<Bytes>) -> Self {
+        Self(text.into(), PhantomData)
     }
 }
 

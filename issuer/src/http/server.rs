@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::endpoint::BoxEndpoint;
 use poem::listener::TcpListener;
-use poem::{Response, Server};
+use poem::{Endpoint, Server};
 
 use super::service;
 use crate::app::App;
@@ -29,7 +28,7 @@ pub async fn serve(
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve_endpoint(
-    endpoint: BoxEndpoint<'static, Response>,
+    endpoint: impl Endpoint + 'static,
     listen: SocketAddr,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {

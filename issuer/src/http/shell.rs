@@ -2,12 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError};
+use poem::endpoint::{BoxEndpoint, DynEndpoint};
+use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, Method, header};
-use poem::{Endpoint, Error, IntoResponse, Middleware, Request, Response, Result};
+use poem::{Endpoint, Error, IntoResponse, Request, Response, Result};
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError};
 use tracing::Instrument;
@@ -15,97 +17,79 @@ use tracing::Instrument;
 use super::auth;
 use super::client_ip::client_ip;
 use super::cors::Cors;
-use super::json::MAX_BODY_BYTES;
 use super::methods::Methods;
 use super::problem::{FieldError, Problem, ProblemCode};
 use super::rate_limit::{Class, Decision};
+use super::read_body::read_body;
 use super::request_info::{RequestInfo, user_agent};
 use super::trace;
 use crate::app::App;
 use crate::config::Mode;
 
-/// Wraps the API.
-#[derive(Debug)]
+/// The API and the pages, inside what surrounds every request.
 pub struct Shell {
+    inner: BoxEndpoint<'static, Response>,
     app: Arc<App>,
-    cors: Arc<Cors>,
-    methods: Arc<Methods>,
+    cors: Cors,
+    methods: Methods,
 }
 
 impl Shell {
-    /// A shell for this app; `methods` knows what each path takes.
-    pub fn new(app: Arc<App>, methods: Methods) -> Self {
-        let cors = Cors::new(&app.config.http.cors_origins);
+    /// Around `inner`; `methods` knows what each path takes.
+    pub fn new(app: &Arc<App>, methods: Methods, inner: BoxEndpoint<'static, Response>) -> Self {
         Self {
-            app,
-            cors: Arc::new(cors),
-            methods: Arc::new(methods),
-        }
-    }
-}
-
-impl<E: Endpoint> Middleware<E> for Shell {
-    type Output = ShellEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        ShellEndpoint {
             inner,
-            app: Arc::clone(&self.app),
-            cors: Arc::clone(&self.cors),
-            methods: Arc::clone(&self.methods),
+            app: Arc::clone(app),
+            cors: Cors::new(&app.config.http.cors_origins),
+            methods,
         }
     }
 }
 
-/// The API inside its shell.
-#[derive(Debug)]
-pub struct ShellEndpoint<E> {
-    inner: E,
-    app: Arc<App>,
-    cors: Arc<Cors>,
-    methods: Arc<Methods>,
-}
-
-impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
+impl Endpoint for Shell {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> Result<Response> {
-        let info = self.request_info(&request);
-        let origin = request.headers().get(header::ORIGIN).cloned();
-        let timer = self.app.metrics.request_started();
-        let id = info.id.clone();
-        let span = trace::span(&id, &request);
-        let decision = self.draw(&request, &info).await;
-        let mut response = match self.turn_away(&request, decision.as_ref()) {
-            Some(response) => response,
-            None => {
-                request.set_data(info);
-                request.set_data(Arc::clone(&self.app));
-                match read_body(&mut request).await {
-                    Ok(()) => self.run(request).instrument(span.clone()).await,
-                    Err(problem) => problem.into_response(),
+    // An `async fn` would hold the request twice, and what it holds is moved with it.
+    #[expect(clippy::manual_async_fn, reason = "said above")]
+    fn call(&self, mut request: Request) -> impl Future<Output = Result<Response>> + Send {
+        async move {
+            let info = self.request_info(&request);
+            let origin = request.headers().get(header::ORIGIN).cloned();
+            let timer = self.app.metrics.request_started();
+            let id = info.id.clone();
+            let span = trace::span(&id, &request);
+            let decision = self.draw(&request, &info).await;
+            let mut response = match self.turn_away(&request, decision.as_ref()) {
+                Some(response) => response,
+                None => {
+                    request.set_data(info);
+                    request.set_data(Arc::clone(&self.app));
+                    match read_body(&mut request).await {
+                        Ok(()) => self.run(request).instrument(span.clone()).await,
+                        Err(problem) => problem.into_response(),
+                    }
                 }
+            };
+            if let Some(decision) = decision {
+                limit_headers(&mut response, &decision);
             }
-        };
-        if let Some(decision) = decision {
-            limit_headers(&mut response, &decision);
+            self.finish(&mut response, origin.as_ref(), &id);
+            let operation = response
+                .data::<OperationId>()
+                .map_or("none", |operation| operation.0);
+            let status = response.status().as_u16();
+            trace::finish(&span, operation, status);
+            timer.finish(operation, status);
+            Ok(response)
         }
-        self.finish(&mut response, origin.as_ref(), &id);
-        let operation = response
-            .data::<OperationId>()
-            .map_or("none", |operation| operation.0);
-        let status = response.status().as_u16();
-        trace::finish(&span, operation, status);
-        timer.finish(operation, status);
-        Ok(response)
     }
 }
 
-impl<E: Endpoint> ShellEndpoint<E> {
+impl Shell {
     fn request_info(&self, request: &Request) -> RequestInfo {
         let agent = request.header(header::USER_AGENT).and_then(user_agent);
         RequestInfo {
-            id: self.app.entropy.unique_id(),
+            id: self.app.entropy.request_id(),
             ip: client_ip(
                 request.remote_addr(),
                 request.headers(),
@@ -144,11 +128,22 @@ impl<E: Endpoint> ShellEndpoint<E> {
         )
     }
 
-    async fn run(&self, request: Request) -> Response {
+    /// The operation in its time. It is begun here, so that what is awaited need not hold the
+    /// request as well.
+    fn run(&self, request: Request) -> impl Future<Output = Response> + Send {
         let path = request.uri().path().to_owned();
-        let work = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let work = DynEndpoint::call(self.inner.as_ref(), request);
+        let work = AssertUnwindSafe(work).catch_unwind();
+        self.answer(path, work)
+    }
+
+    async fn answer(
+        &self,
+        path: String,
+        work: impl Future<Output = thread::Result<Result<Response>>> + Send,
+    ) -> Response {
         match tokio::time::timeout(answer_within(&path), work).await {
-            Ok(Ok(Ok(response))) => response.into_response(),
+            Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(error))) if error.is_from_response() => {
                 let operation = error
                     .data::<OperationId>()
@@ -217,23 +212,6 @@ impl<E: Endpoint> ShellEndpoint<E> {
                 HeaderValue::from_static(HSTS),
             );
         }
-    }
-}
-
-/// Takes the body in before the operation starts, so that a slow line is not taken for a slow
-/// database.
-async fn read_body(request: &mut Request) -> Result<(), Problem> {
-    let body = request.take_body().into_bytes_limit(MAX_BODY_BYTES);
-    match tokio::time::timeout(BODY_WITHIN, body).await {
-        Ok(Ok(bytes)) => {
-            request.set_body(bytes);
-            Ok(())
-        }
-        Ok(Err(ReadBodyError::PayloadTooLarge)) => Err(Problem::new(ProblemCode::PayloadTooLarge)),
-        Ok(Err(_)) | Err(_) => Err(Problem::with_detail(
-            ProblemCode::MalformedJson,
-            "The body did not arrive whole.",
-        )),
     }
 }
 
@@ -308,8 +286,6 @@ fn names_loopback(request: &Request) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
 }
 
-/// A whole body arrives in this time on the slowest line that is still of use.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Callers learn within 2 s that the database does not answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1900);
 /// A password may wait for a slot before it is hashed.

@@ -113,13 +113,13 @@ struct BuildLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    operation: String,
+    operation: &'static str,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabel {
-    operation: String,
+    operation: &'static str,
 }
 
 impl Metrics {
@@ -377,14 +377,10 @@ pub struct RequestTimer<'a> {
 
 impl RequestTimer<'_> {
     /// Notes the answer.
-    pub fn finish(self, operation: &str, status: u16) {
-        let operation = operation.to_owned();
-        let labels = OperationLabel {
-            operation: operation.clone(),
-        };
+    pub fn finish(self, operation: &'static str, status: u16) {
         self.metrics
             .seconds
-            .get_or_create(&labels)
+            .get_or_create(&OperationLabel { operation })
             .observe(self.started.elapsed().as_secs_f64());
         self.metrics
             .requests

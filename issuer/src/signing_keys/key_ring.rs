@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use serde_json::json;
 use shared_claims::KeySet;
 use shared_claims::sign::SigningKey;
@@ -44,7 +45,7 @@ pub struct KeyStage {
 #[derive(Debug)]
 pub struct PublishedKeys {
     /// The JWKS document (RFC 7517).
-    pub document: String,
+    pub document: Bytes,
     /// Its entity tag.
     pub etag: String,
     /// The same keys, ready to verify with.
@@ -125,8 +126,8 @@ impl PublishedKeys {
                 json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": base64url(public_key)})
             })
             .collect();
-        let document = json!({ "keys": members }).to_string();
-        let etag = format!("\"{}\"", base64url(&sha256(document.as_bytes())[..16]));
+        let document = Bytes::from(json!({ "keys": members }).to_string());
+        let etag = format!("\"{}\"", base64url(&sha256(&document)[..16]));
         let key_set =
             KeySet::from_public_keys(keys.iter().map(|(_, public_key)| *public_key)).ok()?;
         Some(Self {

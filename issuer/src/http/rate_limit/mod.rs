@@ -86,7 +86,9 @@ impl RateLimiter {
         let local = self.local.draw(class, subject, budget, now);
         match &self.shared {
             Some(shared) if class.is_shared() => {
-                shared.draw(class, subject, budget).await.unwrap_or(local)
+                // In a box: every request would carry the room that a conversation with Redis takes.
+                let drawn = Box::pin(shared.draw(class, subject, budget)).await;
+                drawn.unwrap_or(local)
             }
             _ => local,
         }

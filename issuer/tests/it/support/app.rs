@@ -10,8 +10,6 @@ use issuer::ids::Entropy;
 use issuer::secret::MasterKey;
 use issuer::signing_keys::check_master_key;
 use issuer::{http, jobs, revocations, signing_keys};
-use poem::Response;
-use poem::endpoint::BoxEndpoint;
 use poem::test::TestClient;
 use time::Duration;
 
@@ -30,7 +28,7 @@ pub struct TestApp {
     /// Its database.
     pub db: Arc<TestDb>,
     /// Its API.
-    pub client: TestClient<BoxEndpoint<'static, Response>>,
+    pub client: TestClient<http::Shell>,
 }
 
 impl TestApp {
