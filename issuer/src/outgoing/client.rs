@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 
 use super::address::Reach;
+use super::retry_after::RetryAfter;
 use super::tls::tls;
 use super::url_rule::webhook_url_problem;
 
@@ -19,6 +20,15 @@ use super::url_rule::webhook_url_problem;
 pub struct OutgoingClient {
     http: Client,
     reach: Reach,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// When the receiver wants to be asked again.
+    pub retry_after: Option<RetryAfter>,
 }
 
 /// Why there is no answer.
@@ -57,7 +67,7 @@ impl OutgoingClient {
         self.reach
     }
 
-    /// Posts a JSON document; answers the status.
+    /// Posts a JSON document.
     ///
     /// # Errors
     /// [`SendError`].
@@ -66,7 +76,7 @@ impl OutgoingClient {
         url: &str,
         headers: &[(&'static str, String)],
         body: String,
-    ) -> Result<u16, SendError> {
+    ) -> Result<Answer, SendError> {
         // A number in place of a name is never resolved, so it is judged here.
         if webhook_url_problem(url, self.reach).is_some() {
             return Err(SendError::Address);
@@ -79,9 +89,15 @@ impl OutgoingClient {
         }
         let sent = self.http.post(url).headers(map).body(body).send().await;
         let response = sent.map_err(|error| judge(&error))?;
-        let status = response.status().as_u16();
+        let wish = response.headers().get(RETRY_AFTER);
+        let answer = Answer {
+            status: response.status().as_u16(),
+            retry_after: wish
+                .and_then(|value| value.to_str().ok())
+                .and_then(RetryAfter::parse),
+        };
         hear_out(response).await;
-        Ok(status)
+        Ok(answer)
     }
 }
 

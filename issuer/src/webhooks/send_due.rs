@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use super::model::DueWebhook;
@@ -13,7 +14,7 @@ use crate::app::App;
 use crate::apps::{SigningSecret, open_webhook_secret};
 use crate::db::DbError;
 use crate::metrics::OutcomeLabel;
-use crate::outgoing::SendError;
+use crate::outgoing::{Answer, SendError};
 
 /// Sends until nothing is due, or for a while; says how many attempts were made.
 ///
@@ -57,7 +58,8 @@ async fn claim(app: &App, room: usize) -> Result<Vec<DueWebhook>, DbError> {
 }
 
 async fn deliver(app: &App, webhook: DueWebhook) -> Result<(), DbError> {
-    let outcome = judge(webhook.attempt, attempt(app, &webhook).await);
+    let result = attempt(app, &webhook).await;
+    let outcome = judge(webhook.attempt, result, app.clock.now());
     count(app, outcome.verdict, 1);
     if let Some(code) = outcome.code {
         tracing::warn!(
@@ -83,7 +85,7 @@ enum Failure {
     Send(SendError),
 }
 
-async fn attempt(app: &App, webhook: &DueWebhook) -> Result<u16, Failure> {
+async fn attempt(app: &App, webhook: &DueWebhook) -> Result<Answer, Failure> {
     let url = webhook.url.as_deref().ok_or(Failure::NoReceiver)?;
     let secrets = secrets(app, webhook).ok_or(Failure::Secret)?;
     let timestamp = app.clock.now().unix_timestamp();
@@ -105,11 +107,13 @@ fn secrets(app: &App, webhook: &DueWebhook) -> Option<Vec<SigningSecret>> {
     Some(secrets)
 }
 
-fn judge(attempt: i32, result: Result<u16, Failure>) -> Outcome {
+fn judge(attempt: i32, result: Result<Answer, Failure>, now: OffsetDateTime) -> Outcome {
     let pause = usize::try_from(attempt - 1)
         .ok()
         .and_then(|i| PAUSES_SECS.get(i));
-    let (code, hopeless) = match result {
+    let status = result.as_ref().ok().map(|answer| answer.status);
+    let wish_secs = wish_secs(&result, now);
+    let (code, hopeless) = match result.map(|answer| answer.status) {
         Ok(200..=299) => (None, false),
         Ok(300..=399) => (Some("redirected"), false),
         Ok(410) => (Some("gone"), true),
@@ -127,10 +131,22 @@ fn judge(attempt: i32, result: Result<u16, Failure>) -> Outcome {
     };
     Outcome {
         verdict,
-        status: result.ok().map(i32::from),
+        status: status.map(i32::from),
         code,
-        retry_secs: pause.copied().unwrap_or(0),
+        retry_secs: pause.map_or(0, |pause| wish_secs.max(*pause)),
     }
+}
+
+/// How long a receiver that has too much to do asks us to wait; no longer than our longest pause.
+fn wish_secs(result: &Result<Answer, Failure>, now: OffsetDateTime) -> i32 {
+    let wish = match result {
+        Ok(Answer {
+            status: 429 | 503,
+            retry_after: Some(wish),
+        }) => wish.secs_from(now),
+        _ => 0,
+    };
+    i32::try_from(wish).map_or(MAX_WISH_SECS, |secs| secs.min(MAX_WISH_SECS))
 }
 
 pub(super) fn count(app: &App, outcome: &'static str, n: i64) {
@@ -155,6 +171,8 @@ const PAUSES_SECS: [i32; 9] = [
     20 * 3600,
     24 * 3600,
 ];
+/// A day: as long as the longest pause.
+const MAX_WISH_SECS: i32 = 24 * 3600;
 /// The first and one after each pause.
 const MAX_ATTEMPTS: i32 = 10;
 /// Each is a connection and some kilobytes.
@@ -170,10 +188,25 @@ const CLAIM_FOR: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use time::macros::datetime;
 
-    fn verdict(attempt: i32, result: Result<u16, Failure>) -> (&'static str, Option<&'static str>) {
-        let outcome = judge(attempt, result);
+    use super::*;
+    use crate::outgoing::RetryAfter;
+
+    const NOW: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
+
+    fn answered(status: u16) -> Result<Answer, Failure> {
+        Ok(Answer {
+            status,
+            retry_after: None,
+        })
+    }
+
+    fn verdict(
+        attempt: i32,
+        result: Result<Answer, Failure>,
+    ) -> (&'static str, Option<&'static str>) {
+        let outcome = judge(attempt, result, NOW);
         (outcome.verdict, outcome.code)
     }
 
@@ -181,32 +214,60 @@ mod tests {
     fn every_failed_attempt_but_the_last_is_followed_by_its_pause() {
         let pauses: Vec<i32> = (1..MAX_ATTEMPTS)
             .map(|attempt| {
-                let outcome = judge(attempt, Ok(500));
+                let outcome = judge(attempt, answered(500), NOW);
                 assert_eq!(outcome.verdict, "retry");
                 outcome.retry_secs
             })
             .collect();
         assert_eq!(pauses, PAUSES_SECS);
-        assert_eq!(verdict(MAX_ATTEMPTS, Ok(500)), ("dead", Some("status")));
+        assert_eq!(
+            verdict(MAX_ATTEMPTS, answered(500)),
+            ("dead", Some("status"))
+        );
     }
 
     #[test]
     fn answers_are_judged_by_their_status_alone() {
         for status in [200, 201, 202, 204, 299] {
-            assert_eq!(verdict(1, Ok(status)), ("delivered", None), "{status}");
+            assert_eq!(
+                verdict(1, answered(status)),
+                ("delivered", None),
+                "{status}"
+            );
         }
         for status in [301, 302, 304, 307, 308] {
             let expected = ("retry", Some("redirected"));
-            assert_eq!(verdict(1, Ok(status)), expected, "{status}");
+            assert_eq!(verdict(1, answered(status)), expected, "{status}");
         }
         for status in [400, 401, 404, 409, 429, 500, 503, 999] {
             assert_eq!(
-                verdict(1, Ok(status)),
+                verdict(1, answered(status)),
                 ("retry", Some("status")),
                 "{status}"
             );
         }
-        assert_eq!(verdict(1, Ok(410)), ("dead", Some("gone")));
+        assert_eq!(verdict(1, answered(410)), ("dead", Some("gone")));
+    }
+
+    #[test]
+    fn who_has_too_much_to_do_is_given_the_time_they_ask_for() {
+        let pause = |attempt, status, wish| {
+            let retry_after = Some(RetryAfter::Seconds(wish));
+            let answer = Answer {
+                status,
+                retry_after,
+            };
+            judge(attempt, Ok(answer), NOW).retry_secs
+        };
+        for status in [429, 503] {
+            assert_eq!(pause(1, status, 60), 60);
+            assert_eq!(pause(2, status, 60), 300, "not sooner than otherwise");
+            assert_eq!(pause(1, status, i64::MAX), MAX_WISH_SECS, "within a day");
+        }
+        for status in [302, 400, 500] {
+            assert_eq!(pause(1, status, 60), 5, "{status} says nothing of load");
+        }
+        assert_eq!(pause(MAX_ATTEMPTS, 503, 60), 0, "there is no other attempt");
     }
 
     #[test]

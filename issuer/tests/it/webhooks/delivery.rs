@@ -66,6 +66,26 @@ async fn a_receiver_that_fails_is_tried_again_after_each_pause_and_given_up_afte
 }
 
 #[tokio::test]
+async fn a_receiver_that_says_when_to_come_back_is_asked_then() {
+    let shop = Shop::open().await;
+    // The clock of the test stands at noon.
+    let busy = ["90", "Sun, 01 Mar 2026 13:01:30 GMT"].map(Manner::Busy);
+    shop.receiver.next(busy);
+    shop.ping().await;
+    assert_eq!(shop.send().await, 1);
+    for wait in [90, 3600] {
+        shop.app.advance(Duration::seconds(wait - 1)).await;
+        assert_eq!(shop.send().await, 0, "a second before {wait} s");
+        shop.app.advance(Duration::seconds(1)).await;
+        assert_eq!(shop.send().await, 1, "after {wait} s");
+    }
+    assert_eq!(
+        standing(&shop.newest().await),
+        json!(["delivered", 3, 204, null])
+    );
+}
+
+#[tokio::test]
 async fn what_was_given_up_is_replayed_with_all_its_attempts() {
     let shop = Shop::open().await;
     shop.receiver

@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Manner {
     /// With a status and no body.
     Status(u16),
+    /// With 429 and the moment to come back.
+    Busy(&'static str),
     /// With 302 to another place.
     Redirect(String),
     /// Never.
@@ -148,6 +150,11 @@ async fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     match next.or(always).unwrap_or(Manner::Status(204)) {
         Manner::Status(status) => {
             let head = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await
+        }
+        Manner::Busy(until) => {
+            let head =
+                format!("HTTP/1.1 429 x\r\nretry-after: {until}\r\ncontent-length: 0\r\n\r\n");
             stream.write_all(head.as_bytes()).await
         }
         Manner::Redirect(to) => {
