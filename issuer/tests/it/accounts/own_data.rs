@@ -86,6 +86,57 @@ async fn an_export_holds_what_is_ones_own_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_export_holds_all_of_ones_credits() {
+    let app = TestApp::start().await;
+    let ada = app.user("ada").await;
+    let hold = json!({"amount": 10, "appId": "maps", "idempotencyKey": "one"});
+    let hold = ada.post("/api/v1/credits/holds", hold).await.expect(201);
+    let path = "/api/v1/credits/spend-limits/maps";
+    let limits = json!({"day": 50});
+    let headers = [("content-type", "application/json")];
+    ada.call(Method::PUT, path, &headers, Some(limits.to_string()))
+        .await
+        .expect(200);
+    let export = ada.get("/api/v1/auth/export").await.expect(200).body;
+    let grant = &export["creditGrants"][0];
+    assert_eq!(
+        (&grant["kind"], &grant["held"]),
+        (&json!("signup"), &json!(10))
+    );
+    let held = &export["holds"][0];
+    assert_eq!(
+        (
+            &held["id"],
+            &held["status"],
+            &held["amount"],
+            &held["appId"]
+        ),
+        (
+            &hold.body["hold"]["id"],
+            &json!("open"),
+            &json!(10),
+            &json!("maps")
+        )
+    );
+    let limit = &export["spendLimits"][0];
+    assert_eq!(
+        (
+            &limit["appId"],
+            &limit["period"],
+            &limit["cap"],
+            &limit["setBy"]
+        ),
+        (&json!("maps"), &json!("day"), &json!(50), &json!("user"))
+    );
+    let bob = app.user("bob").await;
+    let export = bob.get("/api/v1/auth/export").await.expect(200).body;
+    assert_eq!(
+        (&export["holds"], &export["spendLimits"]),
+        (&json!([]), &json!([]))
+    );
+}
+
+#[tokio::test]
 async fn a_deleted_account_is_over_at_once() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;
