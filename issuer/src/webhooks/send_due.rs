@@ -195,11 +195,11 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
 
-    fn answered(status: u16) -> Result<Answer, Failure> {
-        Ok(Answer {
+    fn answered(status: u16) -> Answer {
+        Answer {
             status,
             retry_after: None,
-        })
+        }
     }
 
     fn verdict(
@@ -214,14 +214,14 @@ mod tests {
     fn every_failed_attempt_but_the_last_is_followed_by_its_pause() {
         let pauses: Vec<i32> = (1..MAX_ATTEMPTS)
             .map(|attempt| {
-                let outcome = judge(attempt, answered(500), NOW);
+                let outcome = judge(attempt, Ok(answered(500)), NOW);
                 assert_eq!(outcome.verdict, "retry");
                 outcome.retry_secs
             })
             .collect();
         assert_eq!(pauses, PAUSES_SECS);
         assert_eq!(
-            verdict(MAX_ATTEMPTS, answered(500)),
+            verdict(MAX_ATTEMPTS, Ok(answered(500))),
             ("dead", Some("status"))
         );
     }
@@ -230,23 +230,23 @@ mod tests {
     fn answers_are_judged_by_their_status_alone() {
         for status in [200, 201, 202, 204, 299] {
             assert_eq!(
-                verdict(1, answered(status)),
+                verdict(1, Ok(answered(status))),
                 ("delivered", None),
                 "{status}"
             );
         }
         for status in [301, 302, 304, 307, 308] {
             let expected = ("retry", Some("redirected"));
-            assert_eq!(verdict(1, answered(status)), expected, "{status}");
+            assert_eq!(verdict(1, Ok(answered(status))), expected, "{status}");
         }
         for status in [400, 401, 404, 409, 429, 500, 503, 999] {
             assert_eq!(
-                verdict(1, answered(status)),
+                verdict(1, Ok(answered(status))),
                 ("retry", Some("status")),
                 "{status}"
             );
         }
-        assert_eq!(verdict(1, answered(410)), ("dead", Some("gone")));
+        assert_eq!(verdict(1, Ok(answered(410))), ("dead", Some("gone")));
     }
 
     #[test]
