@@ -85,6 +85,8 @@ fn issuer(workspace: &Workspace) -> Result<PathBuf> {
         .arg(&workspace.target)
         .env("CARGO_ENCODED_RUSTFLAGS", remapped(workspace)?.join("\x1f"))
         .env("CARGO_INCREMENTAL", "0")
+        // The allocator's C notes when it was compiled.
+        .env("SOURCE_DATE_EPOCH", "0")
         .current_dir(&workspace.root);
     process::run_quietly("tollgate", "built", &mut command)?;
     Ok(workspace.target.join("release/tollgate"))
