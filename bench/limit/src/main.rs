@@ -10,7 +10,7 @@ use issuer::app::App;
 use issuer::clock::Clock;
 use issuer::config::{Config, Mode, Source};
 use issuer::db::{Db, OnConnect};
-use issuer::http;
+use issuer::http::{self, Limits};
 use issuer::ids::Entropy;
 use issuer::secret::{MasterKey, SecretText};
 use issuer::signing_keys::MasterKeys;
@@ -18,6 +18,7 @@ use issuer::telemetry;
 use poem::web::Json;
 use poem::{EndpointExt, Route, get, handler, post};
 use serde::Deserialize;
+use tokio::net::TcpListener;
 
 /// As `POST /auth/validate` takes it.
 #[derive(Deserialize)]
@@ -70,7 +71,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let route = Route::new()
         .at("/empty", get(empty))
         .at("/parse", post(parse));
-    let endpoint = http::in_shell(&app, route.boxed());
-    http::serve_endpoint(endpoint, address, future::pending()).await?;
+    let shell = http::in_shell(&app, route.boxed());
+    let listener = TcpListener::bind(address).await?;
+    http::serve_on(listener, shell, Limits::of_this_system(), future::pending()).await?;
     Ok(())
 }

@@ -17,6 +17,7 @@ mod json;
 mod language;
 mod methods;
 pub mod pages;
+mod places;
 mod prepared;
 pub mod problem;
 pub mod rate_limit;
@@ -45,7 +46,7 @@ pub use json::{Body, MAX_BODY_BYTES, OptionalBody};
 pub use prepared::Prepared;
 pub use raw::RawBody;
 pub use request_info::RequestInfo;
-pub use server::{serve, serve_endpoint};
+pub use server::{Limits, serve, serve_on};
 pub use shell::Shell;
 pub use user_token::UserToken;
 

@@ -46,6 +46,13 @@ impl Shell {
     }
 }
 
+impl Shell {
+    /// Whose requests it takes.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+}
+
 impl Endpoint for Shell {
     type Output = Response;
 

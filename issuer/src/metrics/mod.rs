@@ -3,6 +3,7 @@
 //! Labels take their values from closed lists of ours: what a caller sends is never one. What can
 //! happen is there from the start with a zero, so that the first time counts as an increase.
 
+mod connections;
 mod credits;
 mod database;
 mod hashing;
@@ -12,6 +13,7 @@ mod verification;
 
 use std::time::Instant;
 
+pub use connections::ConnectionMetrics;
 pub use credits::CreditsMetrics;
 pub use database::DatabaseMetrics;
 pub use hashing::HashingMetrics;
@@ -37,6 +39,8 @@ pub struct Metrics {
     recent: recent::Recent,
     began: Instant,
     started_at: OffsetDateTime,
+    /// Connections of clients.
+    pub connections: ConnectionMetrics,
     /// Sign-ins by outcome; `second_factor` is a right password before its second step.
     pub logins: Family<OutcomeLabel, Counter>,
     /// Refreshes by outcome: rotated, repeated, forked, ahead, ended, reused, unknown, garbage,
@@ -136,6 +140,7 @@ impl Metrics {
             recent: recent::Recent::default(),
             began: Instant::now(),
             started_at,
+            connections: ConnectionMetrics::default(),
             logins: with_zeros(&LOGIN_OUTCOMES),
             refreshes: with_zeros(&REFRESH_OUTCOMES),
             credits: CreditsMetrics::new(),
@@ -170,6 +175,7 @@ impl Metrics {
         metrics.register_purchases();
         metrics.register_webhooks();
         let to = &mut metrics.registry;
+        metrics.connections.register(to);
         metrics.credits.register(to);
         metrics.verification.register(to);
         metrics.database.register(to);

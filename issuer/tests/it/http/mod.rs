@@ -1,4 +1,5 @@
 mod bad_input;
+mod connections;
 mod database_role;
 mod headers;
 mod metrics;
