@@ -164,6 +164,7 @@ impl Host {
         let connection = http1::Builder::new()
             // Answers are small: head and body put together are sent sooner than as two pieces.
             .writev(false)
+            .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let mut look = interval(self.limits.first_request.min(LOOK_EVERY));
@@ -266,6 +267,9 @@ fn raise_file_limit() -> usize {
 type AnswerBody = http_body_util::combinators::BoxBody<Bytes, io::Error>;
 
 const NOT_WAITING: u64 = u64::MAX;
+/// A request's head, all headers together: many times what a browser with our cookies and a token
+/// sends. With hyper's own limit one connection could take up 400 KB.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// An idle connection takes some 20 KB.
 const MAX_CONNECTIONS: usize = 16_384;
 /// Long enough for other connections to have ended.

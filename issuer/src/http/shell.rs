@@ -237,7 +237,7 @@ fn answer_within(path: &str) -> Duration {
 
 fn limit_class(method: &Method, path: &str) -> Option<Class> {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return None;
+        return (path == "/api/v1/auth/export").then_some(Class::Export);
     }
     match path {
         // Reports come in bursts from a few addresses; what is not signed costs one HMAC.

@@ -24,6 +24,8 @@ pub enum Class {
     Validate,
     /// Holds and charges by a service, per address.
     Service,
+    /// `GET /auth/export`: one answer with thousands of rows.
+    Export,
     /// Every other request that changes something.
     Write,
 }
@@ -42,7 +44,8 @@ impl Class {
     pub fn budget(self) -> Budget {
         match self {
             // As for registering: a person types a code once or twice, and nobody guesses 128 bits.
-            Self::Register | Self::GiftCode => per_minute(10),
+            // All of one's data is wanted as rarely.
+            Self::Register | Self::GiftCode | Self::Export => per_minute(10),
             Self::Login => per_minute(20),
             Self::LoginAccount => per_minute(30),
             Self::LoginAccountAddress => Budget {
@@ -77,6 +80,7 @@ impl Class {
             Self::Refresh => "refresh",
             Self::Validate => "validate",
             Self::Service => "service",
+            Self::Export => "export",
             Self::Write => "write",
         }
     }

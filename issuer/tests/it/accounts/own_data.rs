@@ -137,6 +137,20 @@ async fn an_export_holds_all_of_ones_credits() {
 }
 
 #[tokio::test]
+async fn all_of_ones_data_is_read_ten_times_a_minute_and_no_more() {
+    let app = TestApp::start_with(&[("RATE_LIMIT_SCALE", "1")]).await;
+    let ada = app.user("ada").await;
+    for _ in 0..10 {
+        ada.get("/api/v1/auth/export").await.expect(200);
+    }
+    let refused = ada.get("/api/v1/auth/export").await;
+    refused.expect_problem(429, "rate_limited");
+    ada.get(ME).await.expect(200);
+    app.advance(Duration::seconds(6)).await;
+    ada.get("/api/v1/auth/export").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_deleted_account_is_over_at_once() {
     let app = TestApp::start().await;
     let ada = app.user("ada").await;

@@ -101,6 +101,23 @@ async fn whoever_sends_nothing_or_never_ends_the_head_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn a_head_that_does_not_end_is_refused_before_it_fills_the_memory() {
+    let issuer = Listening::start(LIMITS).await;
+    let header = format!("x-a: {}\r\n", "a".repeat(1000));
+    let fits = REQUEST.replace("\r\n\r\n", &format!("\r\n{}\r\n", header.repeat(20)));
+    let mut stream = issuer.having_sent(&fits).await;
+    assert_eq!(status(&mut stream).await, "200");
+    let head = format!("GET /health HTTP/1.1\r\n{}", header.repeat(40));
+    let mut stream = issuer.connect().await;
+    // Whoever is hung up on in the middle may not be able to send the rest, or to read the answer.
+    drop(stream.write_all(head.as_bytes()).await);
+    let mut answer = String::new();
+    drop(stream.read_to_string(&mut answer).await);
+    let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 431 ");
+    assert!(is_refused, "{answer}");
+}
+
+#[tokio::test]
 async fn a_connection_is_kept_between_requests_and_not_for_ever() {
     let issuer = Listening::start(Limits {
         first_request: SOON,
