@@ -8,12 +8,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use shared_claims::UnixMillis;
 
+use crate::hex;
+
 /// Writes a copy: time, tag and document, divided by line feeds.
 pub fn write(secret: Option<&str>, name: &str, fetched_at: UnixMillis, document: &str) -> String {
     let time = fetched_at.as_millis().to_string();
     let tag = secret.map_or_else(
         || NO_TAG.to_owned(),
-        |secret| hex(&mac(secret, name, &time, document).finalize().into_bytes()),
+        |secret| hex::encode(&mac(secret, name, &time, document).finalize().into_bytes()),
     );
     format!("{time}\n{tag}\n{document}")
 }
@@ -24,7 +26,7 @@ pub fn read<'a>(secret: Option<&str>, name: &str, copy: &'a str) -> Option<(Unix
     let (tag, document) = rest.split_once('\n')?;
     let good = match secret {
         Some(secret) => mac(secret, name, time, document)
-            .verify_slice(&unhex(tag)?)
+            .verify_slice(&hex::decode(tag)?)
             .is_ok(),
         None => tag == NO_TAG,
     };
@@ -40,24 +42,6 @@ fn mac(secret: &str, name: &str, time: &str, document: &str) -> Hmac<Sha256> {
     mac
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let value = |byte: &u8| DIGITS.iter().position(|digit| digit == byte);
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => u8::try_from(value(high)? * 16 + value(low)?).ok(),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Stands where the tag would be, in gateways without a secret.
 const NO_TAG: &str = "-";
 

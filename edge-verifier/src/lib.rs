@@ -12,6 +12,7 @@ pub mod cors;
 pub mod decide;
 pub mod forward;
 pub mod headers;
+mod hex;
 pub mod limiter;
 pub mod paths;
 pub mod refusal;

@@ -1,12 +1,11 @@
 //! What a request is called in the logs of everybody who has seen it: an id of ours, and the
 //! trace that other systems know it by.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use crate::cors::HeaderList;
 use crate::headers::Headers;
+use crate::hex;
 
 /// Makes ids that nobody can guess. There is no randomness here: a secret seed that is drawn once
 /// for each isolate, and a number.
@@ -28,8 +27,8 @@ impl IdSource {
             .chain_update(self.seed)
             .chain_update(self.n_made.to_be_bytes())
             .finalize();
-        let request_id = hex(&hash[..16]);
-        let span_id = hex(&hash[16..24]);
+        let request_id = hex::encode(&hash[..16]);
+        let span_id = hex::encode(&hash[16..24]);
         let inbound = headers.get("traceparent").and_then(parse);
         let (trace_id, flags) = inbound.unwrap_or((&request_id, SAMPLED));
         let traceparent = format!("00-{trace_id}-{span_id}-{flags:02x}");
@@ -93,14 +92,6 @@ fn parse(value: &str) -> Option<(&str, u8)> {
 fn is_hex(text: &str, len: usize) -> bool {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.len() == len && text.bytes().all(digit)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Whoever begins a trace decides whether it is recorded. Without this a backend that follows its

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
+
 mod charge;
 #[cfg(feature = "tool")]
 mod charge_keys;
@@ -271,7 +273,7 @@ impl Config {
     /// # Errors
     /// When it is not of [`FORMAT`]: another version has written it, or a hand.
     pub fn from_bundle(bundle: &str) -> Result<Self, ConfigError> {
-        let bytes = from_hex(bundle).ok_or(ConfigError)?;
+        let bytes = hex::decode(bundle).ok_or(ConfigError)?;
         let (format, rest) = postcard::take_from_bytes::<u64>(&bytes).map_err(|_| ConfigError)?;
         if format != FORMAT {
             return Err(ConfigError);
@@ -286,30 +288,13 @@ impl Config {
     /// compiles before its first answer.
     #[cfg(feature = "tool")]
     pub fn to_bundle(&self) -> String {
-        let bytes = postcard::to_allocvec(&(FORMAT, self)).expect("it has no maps");
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-        digits.collect()
+        hex::encode(&postcard::to_allocvec(&(FORMAT, self)).expect("it has no maps"))
     }
 
     /// For people and programs that want to look into it.
     #[cfg(feature = "tool")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings, numbers and lists always serialise")
-    }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|&[high, low]| {
-        let byte = digit(high)? << 4 | digit(low)?;
-        u8::try_from(byte).ok()
-    });
-    if rest.is_empty() {
-        bytes.collect()
-    } else {
-        None
     }
 }
 
