@@ -111,8 +111,7 @@ fn judge(attempt: i32, result: Result<Answer, Failure>, now: OffsetDateTime) -> 
     let pause = usize::try_from(attempt - 1)
         .ok()
         .and_then(|i| PAUSES_SECS.get(i));
-    let status = result.as_ref().ok().map(|answer| answer.status);
-    let wish_secs = wish_secs(&result, now);
+    let answer = result.as_ref().ok().copied();
     let (code, hopeless) = match result.map(|answer| answer.status) {
         Ok(200..=299) => (None, false),
         Ok(300..=399) => (Some("redirected"), false),
@@ -131,16 +130,16 @@ fn judge(attempt: i32, result: Result<Answer, Failure>, now: OffsetDateTime) -> 
     };
     Outcome {
         verdict,
-        status: status.map(i32::from),
+        status: answer.map(|answer| answer.status.into()),
         code,
-        retry_secs: pause.map_or(0, |pause| wish_secs.max(*pause)),
+        retry_secs: pause.map_or(0, |pause| wish_secs(answer, now).max(*pause)),
     }
 }
 
 /// How long a receiver that has too much to do asks us to wait; no longer than our longest pause.
-fn wish_secs(result: &Result<Answer, Failure>, now: OffsetDateTime) -> i32 {
-    let wish = match result {
-        Ok(Answer {
+fn wish_secs(answer: Option<Answer>, now: OffsetDateTime) -> i32 {
+    let wish = match answer {
+        Some(Answer {
             status: 429 | 503,
             retry_after: Some(wish),
         }) => wish.secs_from(now),

@@ -41,10 +41,7 @@ async fn a_receiver_that_fails_is_tried_again_after_each_pause_and_given_up_afte
             standing(&shop.newest().await),
             json!(["pending", n, 500, "status"])
         );
-        shop.app.advance(Duration::seconds(pause - 1)).await;
-        assert_eq!(shop.send().await, 0, "a second before {pause} s");
-        shop.app.advance(Duration::seconds(1)).await;
-        assert_eq!(shop.send().await, 1, "after {pause} s");
+        shop.send_after(pause).await;
     }
     assert_eq!(
         standing(&shop.newest().await),
@@ -74,10 +71,7 @@ async fn a_receiver_that_says_when_to_come_back_is_asked_then() {
     shop.ping().await;
     assert_eq!(shop.send().await, 1);
     for wait in [90, 3600] {
-        shop.app.advance(Duration::seconds(wait - 1)).await;
-        assert_eq!(shop.send().await, 0, "a second before {wait} s");
-        shop.app.advance(Duration::seconds(1)).await;
-        assert_eq!(shop.send().await, 1, "after {wait} s");
+        shop.send_after(wait).await;
     }
     assert_eq!(
         standing(&shop.newest().await),

@@ -11,6 +11,7 @@ mod secrets;
 use issuer::config::Mode;
 use issuer::webhooks;
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::admin::admin;
 use crate::support::{Actor, TestApp};
@@ -71,6 +72,14 @@ impl Shop {
 
     async fn send(&self) -> usize {
         webhooks::send_due(&self.app.app).await.expect("sent")
+    }
+
+    /// The next attempt, which is due after so many seconds and not one earlier.
+    async fn send_after(&self, secs: i64) {
+        self.app.advance(Duration::seconds(secs - 1)).await;
+        assert_eq!(self.send().await, 0, "a second before {secs} s");
+        self.app.advance(Duration::seconds(1)).await;
+        assert_eq!(self.send().await, 1, "after {secs} s");
     }
 
     /// The newest delivery, as an admin reads it.
