@@ -62,7 +62,7 @@ impl Entropy {
     }
 
     /// The id of a request: 128 bits, which tell requests apart and protect nothing. The system is
-    /// asked for those of many requests at once, because asking costs more than a small answer.
+    /// asked for those of many requests at once: asking for each was a thirtieth of a small answer.
     pub fn request_id(&self) -> String {
         if self.seeded.is_some() {
             return self.unique_id();

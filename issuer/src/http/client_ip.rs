@@ -17,7 +17,6 @@ pub fn client_ip(
     let peer = peer
         .as_socket_addr()
         .map_or(NO_PEER, |addr| addr.ip().to_canonical());
-    let trusted = |address: IpAddr| trusted_proxies.iter().any(|range| range.contains(address));
     let forwarded: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -26,7 +25,7 @@ pub fn client_ip(
         .collect();
     let mut client = peer;
     for hop in forwarded.iter().rev().take(MAX_HOPS) {
-        if !trusted(client) {
+        if !is_proxy(client, trusted_proxies) {
             break;
         }
         match hop.trim().parse::<IpAddr>() {
@@ -35,6 +34,11 @@ pub fn client_ip(
         }
     }
     client
+}
+
+/// Whether the operator named this address as a proxy's.
+pub fn is_proxy(address: IpAddr, trusted_proxies: &[AddressRange]) -> bool {
+    trusted_proxies.iter().any(|range| range.contains(address))
 }
 
 /// Requests made inside a test have no peer.

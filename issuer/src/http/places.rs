@@ -1,19 +1,20 @@
 //! Places for connections: so many in all, and a part of them for one address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::rate_limit::Subject;
 use crate::metrics::ConnectionMetrics;
 
 /// All places.
 pub struct Places {
     free: Arc<Semaphore>,
     n_all: usize,
-    /// How many are taken by each address that has any.
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    /// How many are taken by each client that has any, counted as for its budgets.
+    taken: Mutex<HashMap<Subject, usize>>,
     metrics: ConnectionMetrics,
 }
 
@@ -43,7 +44,7 @@ impl Places {
         self.free.available_permits() < self.n_all / PARTS
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<Subject, usize>> {
         self.taken.lock().expect("no holder of this lock panics")
     }
 }
@@ -58,9 +59,9 @@ impl Room {
     /// The place for a client of this address; `None` when it has its part of all places, unless it
     /// may have more.
     pub fn take(self, address: IpAddr, may_have_more: bool) -> Option<Place> {
-        let network = network(address);
+        let (client, _) = Subject::of_address(address.to_canonical());
         let mut taken = self.places.taken();
-        let n_taken = taken.entry(network).or_default();
+        let n_taken = taken.entry(client).or_default();
         if *n_taken >= (self.places.n_all / PARTS).max(1) && !may_have_more {
             self.places.metrics.refused.inc();
             return None;
@@ -70,7 +71,7 @@ impl Room {
         self.places.metrics.open.inc();
         Some(Place {
             places: self.places,
-            network,
+            client,
             _permit: self.permit,
         })
     }
@@ -79,7 +80,7 @@ impl Room {
 /// A connection's place, free again when it is dropped.
 pub struct Place {
     places: Arc<Places>,
-    network: IpAddr,
+    client: Subject,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -87,23 +88,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.places.metrics.open.dec();
         let mut taken = self.places.taken();
-        if let Some(n_taken) = taken.get_mut(&self.network) {
+        if let Some(n_taken) = taken.get_mut(&self.client) {
             *n_taken -= 1;
             if *n_taken == 0 {
-                taken.remove(&self.network);
+                taken.remove(&self.client);
             }
         }
-    }
-}
-
-/// An IPv6 client has a whole /64 to call from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(bits))
-        }
-        IpAddr::V4(address) => IpAddr::V4(address),
     }
 }
 
@@ -112,7 +102,7 @@ const PARTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::time::Duration;
 
     use tokio::time::timeout;

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::client_ip::is_proxy;
 use super::places::{Place, Places};
 use super::service;
 use super::shell::Shell;
@@ -142,7 +143,7 @@ impl Host {
     fn may_have_more(&self, peer: SocketAddr) -> bool {
         let address = peer.ip().to_canonical();
         let proxies = &self.shell.app().config.http.trusted_proxies;
-        address.is_loopback() || proxies.iter().any(|range| range.contains(address))
+        address.is_loopback() || is_proxy(address, proxies)
     }
 
     /// Serves one connection to its end.
@@ -270,7 +271,7 @@ const NOT_WAITING: u64 = u64::MAX;
 /// A request's head, all headers together: many times what a browser with our cookies and a token
 /// sends. With hyper's own limit one connection could take up 400 KB.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// An idle connection takes some 20 KB.
+/// An idle connection takes some 15 KB.
 const MAX_CONNECTIONS: usize = 16_384;
 /// Long enough for other connections to have ended.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);

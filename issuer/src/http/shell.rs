@@ -44,9 +44,7 @@ impl Shell {
             methods,
         }
     }
-}
 
-impl Shell {
     /// Whose requests it takes.
     pub fn app(&self) -> &Arc<App> {
         &self.app

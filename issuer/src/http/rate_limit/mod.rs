@@ -15,8 +15,7 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 
 use local::LocalTable;
-use model::Subject;
-pub use model::{Budget, Class, Decision, UsedUp};
+pub use model::{Budget, Class, Decision, Subject, UsedUp};
 pub use shared::SharedTable;
 
 /// Budgets of everyone who drew on one lately.
